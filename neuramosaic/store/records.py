@@ -1,0 +1,213 @@
+"""What the store returns: small frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    CREATED = "CREATED"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. The last three are final."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAILED = "FAILED"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial can no longer change."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study.
+
+    Attributes:
+        id: Such as "python-code-1".
+        state: Where it stands.
+        config: The study configuration as JSON.
+        space_version: Content id of the space's definition.
+        created: UTC, ISO 8601.
+        updated: UTC, ISO 8601.
+        pid: Process that runs it, or None.
+        message: Why it FAILED or STOPPED, for people.
+    """
+
+    id: str
+    state: StudyState
+    config: Mapping[str, Any]
+    space_version: str
+    created: str
+    updated: str
+    pid: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """What a trial is told when it ends. The only way to finish one.
+
+    Attributes:
+        state: COMPLETE, PRUNED or FAILED.
+        metrics: `val_loss` (nats per token, minimised), `val_bits_per_byte`, `val_perplexity`, `train_loss` ...; empty
+            unless COMPLETE. All finite.
+        reason: Why it FAILED or was PRUNED; empty if COMPLETE.
+        seconds: Wall time.
+        cost_flops: Floating-point operations of its training.
+        peak_memory_bytes: Peak resident (or device) memory.
+        params: Parameters as counted in the sandbox.
+        verification: The ladder: `[{"name", "passed", "message", "seconds"}]`.
+        environment: Backend, image, versions, hardware, threads: what a reproduction needs to know.
+    """
+
+    state: TrialState
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    seconds: float = 0.0
+    cost_flops: float | None = None
+    peak_memory_bytes: int | None = None
+    params: int | None = None
+    verification: tuple[Mapping[str, Any], ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial: one evaluation of one architecture at one fidelity with one seed.
+
+    Attributes:
+        id: `STUDY.NUMBER`, such as "python-code-1.12".
+        study: Id of its study.
+        number: From 0, in the order proposed.
+        state: Where it stands.
+        architecture: Canonical JSON object of the architecture.
+        architecture_id: Its content id.
+        source: Who proposed it: baseline, random, bayes, evolution, llm ...; "promotion" never: a promoted trial keeps
+            the source of its parent.
+        label: Short name for people.
+        components: `slot:name` of each component.
+        params: Parameters: as solved, then as counted in the sandbox.
+        seed: Of data order and initialisation.
+        rung: Index of the fidelity level.
+        fidelity_tokens: Tokens of training.
+        parent: Trial that this one continues from (promotion), or None.
+        corpus: Content hash of the task's data.
+        commit: Git commit of its model.py in the workspace's `code/`, or None before it is written.
+        created, started, finished: UTC, ISO 8601, or None.
+        attempts: How often it was started.
+        outcome: What it was told, or None while it is not finished.
+    """
+
+    id: str
+    study: str
+    number: int
+    state: TrialState
+    architecture: Mapping[str, Any]
+    architecture_id: str
+    source: str
+    label: str
+    components: tuple[str, ...]
+    params: int
+    seed: int
+    rung: int
+    fidelity_tokens: int
+    parent: str | None
+    corpus: str
+    commit: str | None
+    created: str
+    started: str | None
+    finished: str | None
+    attempts: int
+    outcome: TrialOutcome | None = None
+
+    @property
+    def val_loss(self) -> float | None:
+        """Validation loss in nats per token, minimised; None unless COMPLETE."""
+        if self.outcome is None or self.state is not TrialState.COMPLETE:
+            return None
+        return self.outcome.metrics.get("val_loss")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as programs may rely on it (`trials --json`)."""
+        outcome = self.outcome or TrialOutcome(self.state)
+        return {
+            "trial": self.id,
+            "study": self.study,
+            "number": self.number,
+            "state": str(self.state),
+            "architecture": self.architecture_id,
+            "label": self.label,
+            "source": self.source,
+            "components": [name.split(":", 1)[1] for name in self.components],
+            "params": self.params,
+            "seed": self.seed,
+            "rung": self.rung,
+            "fidelity_tokens": self.fidelity_tokens,
+            "parent": self.parent,
+            "metrics": dict(outcome.metrics) if self.state is TrialState.COMPLETE else None,
+            "reason": outcome.reason or None,
+            "seconds": outcome.seconds if self.outcome else None,
+            "cost_flops": outcome.cost_flops,
+            "peak_memory_bytes": outcome.peak_memory_bytes,
+            "commit": self.commit,
+            "corpus": self.corpus,
+        }
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a study's journal.
+
+    Attributes:
+        id: Rises with time.
+        study: Its study.
+        time: UTC, ISO 8601.
+        agent: literature, designer, coder, runner, analyst, session ...
+        kind: Short word: proposed, coded, started, finished, promoted, fitted, command ...
+        message: One line for people.
+        trial: The trial it is about, or None.
+        data: Small JSON.
+    """
+
+    id: int
+    study: str
+    time: str
+    agent: str
+    kind: str
+    message: str
+    trial: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A request to a running study.
+
+    Attributes:
+        id: Rises with time.
+        study: Its study.
+        kind: "stop" ...
+        payload: Small JSON.
+        created: UTC, ISO 8601.
+    """
+
+    id: int
+    study: str
+    kind: str
+    payload: Mapping[str, Any]
+    created: str
