@@ -1,0 +1,1 @@
+"""SQLite records, migrations, and content-addressed code in git."""

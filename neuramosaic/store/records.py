@@ -110,6 +110,8 @@ class TrialRecord:
         commit: Git commit of its model.py in the workspace's `code/`, or None before it is written.
         created, started, finished: UTC, ISO 8601, or None.
         attempts: How often it was started.
+        asked: How many points the sampler had been asked for up to this trial; a resumed search goes on there.
+        finish_order: 1 for the first trial of the study that finished, and so on; None while it is not finished.
         outcome: What it was told, or None while it is not finished.
     """
 
@@ -133,6 +135,8 @@ class TrialRecord:
     started: str | None
     finished: str | None
     attempts: int
+    asked: int = 0
+    finish_order: int | None = None
     outcome: TrialOutcome | None = None
 
     @property

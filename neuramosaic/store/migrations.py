@@ -1,0 +1,98 @@
+"""The schema, as numbered steps. Each step and the record that it ran share one transaction.
+
+A released step is never edited: a change of the schema is a new step.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("neuramosaic")
+
+
+@migrations(name="0001_first")
+def _first(db: Database) -> None:
+    db["studies"].create(
+        {
+            "id": str,
+            "state": str,
+            "config": str,
+            "space_version": str,
+            "created": str,
+            "updated": str,
+            "pid": int,
+            "message": str,
+        },
+        pk="id",
+        not_null={"state", "config", "space_version", "created", "updated"},
+    )
+    db["trials"].create(
+        {
+            "id": str,
+            "study": str,
+            "number": int,
+            "state": str,
+            "architecture": str,
+            "architecture_id": str,
+            "source": str,
+            "label": str,
+            "components": str,
+            "params": int,
+            "seed": int,
+            "rung": int,
+            "fidelity_tokens": int,
+            "parent": str,
+            "corpus": str,
+            "commit": str,
+            "created": str,
+            "started": str,
+            "finished": str,
+            "attempts": int,
+            "asked": int,
+            "finish_order": int,
+            "val_loss": float,
+            "outcome": str,
+        },
+        pk="id",
+        not_null={"study", "number", "state", "architecture", "architecture_id", "source", "seed", "fidelity_tokens"},
+        foreign_keys=[("study", "studies", "id")],
+    )
+    db["trials"].create_index(["study", "number"], unique=True)
+    db["trials"].create_index(["study", "state"])
+    db["curves"].create(
+        {"trial": str, "attempt": int, "tokens": int, "row": str},
+        pk=("trial", "attempt", "tokens"),
+        foreign_keys=[("trial", "trials", "id")],
+    )
+    db["events"].create(
+        {
+            "id": int,
+            "study": str,
+            "time": str,
+            "agent": str,
+            "kind": str,
+            "message": str,
+            "trial": str,
+            "data": str,
+        },
+        pk="id",
+    )
+    db["events"].create_index(["study", "id"])
+    db["commands"].create(
+        {"id": int, "study": str, "kind": str, "payload": str, "created": str, "finished": str},
+        pk="id",
+    )
+    db["commands"].create_index(["study", "finished"])
+    # Finished trials never change: the database itself refuses, whoever writes.
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"""
+            CREATE TRIGGER finished_trials_never_{verb.lower()} BEFORE {verb} ON trials
+            WHEN OLD.state IN ('COMPLETE', 'PRUNED', 'FAILED')
+            BEGIN SELECT RAISE(ABORT, 'finished trials never change'); END
+            """
+        )
+
+
+#: Schema version of this code: the number of steps.
+LATEST = 1
