@@ -85,9 +85,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         needed = sorted(name for name in required_components() if item.get_closest_marker(name) is not None)
-        if needed:
+        if needed and call.excinfo is not None:
             report.outcome = "failed"
-            report.longrepr = (
-                f"NEURAMOSAIC_REQUIRE names {', '.join(needed)}, but this was skipped: {call.excinfo.value}"
-            )
+            report.longrepr = f"skipped ({call.excinfo.value}), but NEURAMOSAIC_REQUIRE names {', '.join(needed)}"
     return report
