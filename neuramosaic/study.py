@@ -1,0 +1,156 @@
+"""The configuration of a study: what a person asks for, checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from neuramosaic.errors import InvalidValueError, UnknownOptionError, UsageError
+
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
+
+
+def parse_count(text: str | int) -> int:
+    """Read a count such as 300000, "300k" or "1.5M".
+
+    Raises:
+        ValueError: If it is not a positive count.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kmgb]?)", str(text).strip().lower().replace("_", ""))
+    count = round(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if count < 1:
+        raise ValueError(f"{text!r} is not a count: write for instance 300000, 300k or 1.5M")
+    return count
+
+
+class SpaceConfig(BaseModel):
+    """Which part of the architecture space a study searches. None means: everything the catalogue has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mixers: tuple[str, ...] | None = None
+    """Names of the mixers allowed."""
+    channels: tuple[str, ...] | None = None
+    """Names of the channel components allowed."""
+    norms: tuple[str, ...] | None = None
+    """Names of the norms allowed."""
+    positions: tuple[str, ...] | None = None
+    """Names of the position components allowed."""
+    residuals: tuple[str, ...] | None = None
+    """Names of the residual topologies allowed."""
+    modulators: tuple[str, ...] | None = None
+    """Names of the modulators allowed; an empty list allows none."""
+    max_pattern: int = Field(default=2, ge=1, le=4)
+    """Longest pattern of blocks that is tiled over the depth."""
+    depth: tuple[int, int] = (2, 6)
+    """Least and greatest number of blocks."""
+
+
+class StudyConfig(BaseModel):
+    """A study: a search on one task with one space, objective and budget."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str = "python-code"
+    """Name of the task, or `text:FILE`."""
+    task_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the task, such as `sequence_length`."""
+    params: int = Field(default=300_000, ge=1)
+    """Parameters that every model has, within 5 %: size must never be what wins."""
+    space: SpaceConfig = Field(default_factory=SpaceConfig)
+    """Which part of the architecture space is searched."""
+    trials: int = Field(default=16, ge=1, le=100_000)
+    """How many architectures are proposed, besides the baseline."""
+    sampler: str = "bayes"
+    """Who proposes: random, sobol, evolution, bayes."""
+    sampler_settings: dict[str, Any] = Field(default_factory=dict)
+    """Options of the sampler."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the search, of data order and of initialisation (separate named streams)."""
+    tokens: int = Field(default=131_072, ge=1)
+    """Tokens of training at the first rung."""
+    rungs: int = Field(default=2, ge=1, le=8)
+    """How many fidelity levels there are."""
+    eta: int = Field(default=3, ge=2, le=16)
+    """Each rung has `eta` times the tokens of the one before; of each rung the best 1 in `eta` are promoted."""
+    batch_size: int = Field(default=16, ge=1)
+    """Sequences per training step."""
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    """Trials trained at once; by default one per two processors, at least 2 where there are 2."""
+    threads: int | None = Field(default=None, ge=1)
+    """Processor threads of one trial; by default the processors divided among the workers."""
+    sandbox: Literal["auto", "docker", "bubblewrap", "process"] = "auto"
+    """Where models are verified and trained."""
+    memory_mib: int = Field(default=3072, ge=256)
+    """Memory of one trial."""
+    trial_minutes: float = Field(default=20.0, gt=0)
+    """Wall time of one trial."""
+    max_hours: float | None = Field(default=None, gt=0)
+    """Wall time of the study, all its sessions together; it then ends in good order."""
+    llm: Literal["none"] = "none"
+    """Language model. `none` leaves every decision to the algorithms."""
+
+    @field_validator("params", "tokens", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        return parse_count(value) if isinstance(value, str) else value
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], where: str = "study configuration") -> StudyConfig:
+        """Check what a person wrote.
+
+        Raises:
+            UnknownOptionError: If a key is misspelt; names the nearest one.
+            InvalidValueError: If a value is outside its domain; names the field.
+        """
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            path = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                *parents, key = problem["loc"]
+                model = SpaceConfig if parents == ["space"] else cls
+                place = ".".join([where, *map(str, parents)])
+                raise UnknownOptionError(place, str(key), model.model_fields) from error
+            raise InvalidValueError(path, problem["input"], _expectation(problem)) from error
+
+    @classmethod
+    def from_file(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
+        """Read a YAML file; what `overrides` says explicitly wins.
+
+        Raises:
+            UsageError: If the file cannot be read, or is no YAML mapping.
+        """
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the configuration {path}: {error}") from error
+        except yaml.YAMLError as error:
+            detail = " ".join(str(error).split())
+            raise UsageError(f"{path} is not valid YAML: {detail}") from error
+        if data is None:
+            data = {}
+        if not isinstance(data, dict):
+            raise UsageError(f"{path}: expected `option: value` lines, found {type(data).__name__}")
+        return cls.from_mapping({**data, **(overrides or {})}, where=str(path))
+
+    def fidelity(self, rung: int) -> int:
+        """Return the tokens of training at a rung."""
+        return int(self.tokens * self.eta**rung)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as plain JSON; `from_mapping` reads it back."""
+        return self.model_dump(mode="json")
+
+
+def _expectation(problem: Any) -> str:
+    message = str(problem["msg"])
+    for prefix in ("Input should be ", "Value error, "):
+        message = message.removeprefix(prefix)
+    return message
