@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -68,8 +69,11 @@ class ComponentSpec:
     cost: CostClass = CostClass.LINEAR
     provenance: Provenance = Provenance.CATALOGUE
     uses_position: bool = False
-    traits: dict[str, Any] = field(default_factory=dict)
-    version: str = ""
+    traits: dict[str, Any] = field(default_factory=dict, hash=False)
+    version: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", hashlib.sha256(self.source.encode()).hexdigest()[:12])
 
     def defaults(self) -> dict[str, Any]:
         """Return every hyper-parameter with its default."""

@@ -1,0 +1,1 @@
+"""The channel slot: one file per component, each importing torch only."""

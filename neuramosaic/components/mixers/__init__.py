@@ -1,0 +1,1 @@
+"""The mixer slot: one file per component, each importing torch only."""

@@ -1,0 +1,1 @@
+"""The modulator slot: one file per component, each importing torch only."""

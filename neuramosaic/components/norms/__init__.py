@@ -1,0 +1,1 @@
+"""The norm slot: one file per component, each importing torch only."""

@@ -1,0 +1,1 @@
+"""The position slot: one file per component, each importing torch only."""

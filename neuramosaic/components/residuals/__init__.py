@@ -1,0 +1,1 @@
+"""The residual slot: one file per component, each importing torch only."""
