@@ -34,6 +34,7 @@ class TaskData:
         vocab_size: Number of token values.
         sequence_length: T, in tokens.
         corpus: `sha256:...` of where the data came from, stored with every trial.
+        byte_level: Tokens are bytes, so that bits per byte = loss / ln 2.
         facts: What a person would want to know: files, bytes per split ...
     """
 
@@ -41,6 +42,7 @@ class TaskData:
     vocab_size: int
     sequence_length: int
     corpus: str
+    byte_level: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
