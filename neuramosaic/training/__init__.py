@@ -1,0 +1,1 @@
+"""Training: configuration, one readable loop, and the account of what it cost. Standard library, numpy, torch only."""
