@@ -1,0 +1,162 @@
+"""The ladder: checks in order, cheapest first, stopping at the first that fails.
+
+It runs code that nobody has vouched for, so on a host it belongs inside a sandbox worker.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neuramosaic.training.determinism import deterministic_kernels
+from neuramosaic.verify import checks, learning
+from neuramosaic.verify.imports import check_imports
+from neuramosaic.verify.report import Check, CheckFailed, VerificationReport
+from neuramosaic.verify.subject import ComponentSubject, ModelSubject, Subject
+
+Rung = tuple[str, Callable[[], None]]
+
+#: Longest sequence that the checks run at; longer ones show nothing that this does not.
+LONGEST_CHECK = 256
+#: The slots whose components can be verified by themselves; the others are verified in a model.
+HARNESS_SLOTS = ("mixer", "channel", "norm")
+#: Model dimensions that a component is built at; 44 is no multiple of the usual numbers of heads.
+WIDTHS = (32, 44)
+COMPONENT_LENGTH = 80
+
+
+class Ladder:
+    """A sequence of named checks.
+
+    Args:
+        rungs: Name and check, in order.
+    """
+
+    def __init__(self, rungs: list[Rung]) -> None:
+        self.rungs = rungs
+
+    def climb(self) -> VerificationReport:
+        """Run the checks up to the first that fails.
+
+        An exception of the code under test fails the rung on which it was raised.
+
+        Raises:
+            MemoryError: Running out of memory is not a verdict about the code.
+        """
+        done = []
+        for name, check in self.rungs:
+            started = time.perf_counter()
+            message = ""
+            try:
+                check()
+            except CheckFailed as failure:
+                message = str(failure)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever foreign code raises is an observation about it
+                message = _describe(error)
+            done.append(Check(name, not message, message, time.perf_counter() - started))
+            if message:
+                break
+        return VerificationReport(tuple(done))
+
+
+def verify_model(
+    make_model: Callable[[], nn.Module],
+    *,
+    vocab_size: int,
+    sequence_length: int,
+    seed: int,
+    expected_params: int | None = None,
+    source: str | None = None,
+) -> VerificationReport:
+    """Verify a model.
+
+    Args:
+        make_model: Builds it, loading its code only when called: the import check comes before.
+        vocab_size: V.
+        sequence_length: T that it will be trained at.
+        seed: Of inputs and initialisation.
+        expected_params: Parameters that it must have; None to accept any number.
+        source: Text of its file; None leaves the import check out.
+    """
+    subject = ModelSubject(make_model, vocab_size, seed, min(sequence_length, LONGEST_CHECK), expected_params)
+    return _climb(_rungs([subject], source))
+
+
+def verify_component(
+    make_component: Callable[[int], nn.Module],
+    *,
+    slot: str,
+    seed: int,
+    expected_params: int | None = None,
+    source: str | None = None,
+) -> VerificationReport:
+    """Verify a mixer, channel or norm by itself.
+
+    Args:
+        make_component: Builds it for a model dimension, loading its code only when called.
+        slot: "mixer", "channel" or "norm".
+        seed: Of inputs and initialisation.
+        expected_params: Parameters that it must have at D = 32; None to accept any number.
+        source: Text of its file; None leaves the import check out.
+
+    Raises:
+        ValueError: If components of the slot cannot stand alone; verify a model that holds it instead.
+    """
+    if slot not in HARNESS_SLOTS:
+        raise ValueError(f"a {slot} cannot be verified by itself: verify a model that holds it")
+    subjects = [
+        ComponentSubject(make_component, width, seed, COMPONENT_LENGTH, slot == "mixer", expected_params)
+        for width in WIDTHS
+    ]
+    return _climb(_rungs(subjects, source))
+
+
+def _rungs(subjects: Sequence[Subject], source: str | None) -> list[Rung]:
+    # Shapes may go wrong at one width only; the rest of the ladder is climbed at the first.
+    subject = subjects[0]
+
+    def contract() -> None:
+        for item in subjects:
+            checks.contract(item)
+
+    rungs: list[Rung] = [] if source is None else [("import_allow_list", lambda: check_imports(source))]
+    rungs += [
+        ("contract", contract),
+        ("finite", lambda: checks.finite(subject)),
+        ("causal", lambda: checks.causal(subject)),
+        ("causal_gradient", lambda: checks.causal_gradient(subject)),
+        ("batch_independence", lambda: checks.batch_independence(subject)),
+        ("determinism", lambda: checks.determinism(subject)),
+        ("stateless", lambda: checks.stateless(subject)),
+        ("gradients", lambda: learning.gradients(subject)),
+    ]
+    if subject.mixes:
+        rungs.append(("mixing", lambda: checks.mixing(subject)))
+    if subject.expected_params is not None:
+        rungs.append(("parameter_count", lambda: checks.parameter_count(subject)))
+    rungs.append(("overfits", lambda: learning.overfits(subject)))
+    return rungs
+
+
+def _climb(rungs: list[Rung]) -> VerificationReport:
+    with deterministic_kernels(), torch.random.fork_rng():
+        return Ladder(rungs).climb()
+
+
+def _describe(error: Exception) -> str:
+    """Return what was raised and where in the code under test, in one line."""
+    text = " ".join(str(error).split())[:400]
+    frames = traceback.extract_tb(error.__traceback__)
+    here = Path(__file__).parent
+    foreign = [
+        frame for frame in frames if Path(frame.filename).parent != here and "torch" not in Path(frame.filename).parts
+    ]
+    where = f" at {Path(foreign[-1].filename).name}:{foreign[-1].lineno}" if foreign else ""
+    return f"{type(error).__name__}{where}: {text}; fix this line"
