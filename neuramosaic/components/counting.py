@@ -1,0 +1,135 @@
+"""How many parameters an architecture's model has, without building the model.
+
+Each component is instantiated once per width and hyper-parameters on torch's meta device, where tensors have shapes but
+no memory, and its count is kept. The sum follows the generated model: tied embedding, position, the blocks, final norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from neuramosaic.components.spec import ComponentSpec, Provenance
+from neuramosaic.errors import UsageError
+from neuramosaic.space.architecture import Architecture, Block, Choice
+
+Settings = tuple[tuple[str, Any], ...]
+"""Hyper-parameters as a hashable value: sorted (name, value) pairs."""
+
+
+class Components(Protocol):
+    """What counting needs of a catalogue."""
+
+    def get(self, slot: Any, name: str) -> ComponentSpec:
+        """Return the component of that name, or raise `UnknownNameError`."""
+        ...
+
+
+def count_parameters(
+    architecture: Architecture, catalogue: Components, *, vocab_size: int, sequence_length: int
+) -> int:
+    """Count the parameters of an architecture's model exactly; shared ones (the tied output head) count once.
+
+    Args:
+        architecture: With complete hyper-parameters.
+        catalogue: Where its components are found.
+        vocab_size: Rows of the embedding.
+        sequence_length: Positions that a learned position table holds.
+
+    Raises:
+        UnknownNameError: If a component is not in the catalogue.
+        UsageError: If a component is not the catalogue's own code, which never runs on the host.
+    """
+    width, depth, blocks = architecture.width, architecture.depth, architecture.blocks
+    position = _spec(catalogue, "position", architecture.position)
+    total = vocab_size * width
+    total += _count_plain(position.source, position.class_name, width, (("max_length", sequence_length),))
+    total += _count_choice(catalogue, "norm", blocks[(depth - 1) % len(blocks)].norm, width)
+    for index, block in enumerate(blocks):
+        repeats = len(range(index, depth, len(blocks)))
+        if repeats:
+            total += repeats * _count_block(block, architecture.residual, catalogue, width)
+    return total
+
+
+def _count_block(block: Block, residual: Choice, catalogue: Components, width: int) -> int:
+    norm, topology = _spec(catalogue, "norm", block.norm), _spec(catalogue, "residual", residual)
+    total = _count_choice(catalogue, "mixer", block.mixer, width)
+    total += _count_choice(catalogue, "channel", block.channel, width)
+    total += _count_residual(
+        topology.source,
+        topology.class_name,
+        width,
+        _settings(residual),
+        norm.source,
+        norm.class_name,
+        _settings(block.norm),
+    )
+    if block.modulator:
+        modulator = _spec(catalogue, "modulator", block.modulator)
+        total += _count_modulator(modulator.source, modulator.class_name, width, _settings(block.modulator))
+    return total
+
+
+def _count_choice(catalogue: Components, slot: str, choice: Choice, width: int) -> int:
+    spec = _spec(catalogue, slot, choice)
+    return _count_plain(spec.source, spec.class_name, width, _settings(choice))
+
+
+def _spec(catalogue: Components, slot: str, choice: Choice) -> ComponentSpec:
+    spec = catalogue.get(slot, choice.name)
+    if spec.provenance is not Provenance.CATALOGUE:
+        raise UsageError(
+            f"{slot} {choice.name!r} came from a {spec.provenance} component: its code runs in the sandbox only, "
+            "so its parameters cannot be counted here"
+        )
+    return spec
+
+
+def _settings(choice: Choice) -> Settings:
+    return tuple(choice.hyperparameters.items())
+
+
+@lru_cache(maxsize=1024)
+def _load(source: str, class_name: str) -> Callable[..., nn.Module]:
+    namespace: dict[str, Any] = {"__name__": f"component_{class_name}"}
+    exec(compile(source, f"<component {class_name}>", "exec"), namespace)
+    loaded: Callable[..., nn.Module] = namespace[class_name]
+    return loaded
+
+
+def _count_on_meta(build: Callable[[], nn.Module]) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build().parameters())
+
+
+@lru_cache(maxsize=1 << 16)
+def _count_plain(source: str, class_name: str, width: int, settings: Settings) -> int:
+    return _count_on_meta(partial(_load(source, class_name), width, **dict(settings)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _count_residual(
+    source: str,
+    class_name: str,
+    width: int,
+    settings: Settings,
+    norm_source: str,
+    norm_class: str,
+    norm_settings: Settings,
+) -> int:
+    """Count a residual topology with its norms, but without the mixer and channel that it joins."""
+    norm = partial(_load(norm_source, norm_class), width, **dict(norm_settings))
+    topology = _load(source, class_name)
+    return _count_on_meta(lambda: topology(width, nn.Identity(), nn.Identity(), norm, **dict(settings)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _count_modulator(source: str, class_name: str, width: int, settings: Settings) -> int:
+    """Count a modulator without the block that it wraps."""
+    modulator = _load(source, class_name)
+    return _count_on_meta(lambda: modulator(width, nn.Identity(), **dict(settings)))
