@@ -153,9 +153,16 @@ def _norms() -> tuple[ComponentSpec, ...]:
 
 
 def _positions() -> tuple[ComponentSpec, ...]:
-    # relative: acts within the mixers that take `position`, and does nothing without one.
+    # relative: acts within the mixers that take `position`, and does nothing without one; identity: does nothing at all.
     return (
-        _spec(Slot.POSITION, "none", "NoPosition", "No positions", paper="2203.16634", traits={"relative": False}),
+        _spec(
+            Slot.POSITION,
+            "none",
+            "NoPosition",
+            "No positions",
+            paper="2203.16634",
+            traits={"relative": False, "identity": True},
+        ),
         _spec(
             Slot.POSITION,
             "learned",
