@@ -39,7 +39,7 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def with_block(architecture: Architecture, **changes: Choice | None) -> Architecture:
+def with_block(architecture: Architecture, **changes: Choice) -> Architecture:
     return replace(architecture, blocks=(replace(architecture.blocks[0], **changes),))
 
 

@@ -1,0 +1,94 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from neuramosaic.analysis.plots import best_so_far_figure, cost_figure, loss_curves_figure, projection_figure
+from neuramosaic.space.architecture_space import ArchitectureSpace
+
+UNIT = "nats per byte"
+
+
+def names(figure: Any) -> list[str]:
+    return [trace.name for trace in figure.data]
+
+
+def test_every_axis_of_loss_names_unit_and_direction(trials: Any, curves: Any) -> None:
+    for figure in (
+        best_so_far_figure(trials, UNIT),
+        loss_curves_figure(trials, curves, UNIT),
+        cost_figure(trials, UNIT),
+    ):
+        assert figure.layout.yaxis.title.text == "val loss (nats per byte, lower is better)"
+        assert figure.layout.xaxis.title.text
+
+
+def test_best_so_far_never_rises_and_names_the_fidelity(trials: Any) -> None:
+    figure = best_so_far_figure(trials, UNIT)
+    assert names(figure) == [
+        "best at rung 0, 1,000,000 tokens",
+        "baseline at rung 0, 1,000,000 tokens",
+        "best at rung 1, 3,000,000 tokens",
+        "baseline at rung 1, 3,000,000 tokens",
+    ]
+    best = figure.data[0].y
+    assert list(best) == sorted(best, reverse=True)
+    assert set(figure.data[1].y) == {2.1}
+
+
+def test_the_projection_shows_each_architecture_once_with_its_loss(trials: Any, space: ArchitectureSpace) -> None:
+    figure = projection_figure(trials, space, UNIT)
+    assert names(figure) == ["searched", "baseline", "no result"]
+    searched, baseline, failed = figure.data
+    assert (len(searched.x), len(baseline.x), len(failed.x)) == (15, 1, 2)
+    assert list(searched.marker.color) == [t.val_loss for t in trials[1:18] if t.val_loss is not None]
+    assert "python-code-1.0 (baseline)" in baseline.text[0]
+    assert "loss 2.1000" in baseline.text[0]
+    assert "rung 0, 1,000,000 tokens" in figure.layout.title.subtitle.text
+
+
+def test_an_architecture_outside_the_space_is_left_out(trials: Any) -> None:
+    narrow = ArchitectureSpace.default(params_budget=60_000, sequence_length=64, mixers=["attention"])
+    shown = sum(len(trace.x) for trace in projection_figure(trials, narrow, UNIT).data)
+    assert 0 < shown < 18
+
+
+def test_only_the_leaders_and_the_baseline_have_colours_in_the_loss_curves(trials: Any, curves: Any) -> None:
+    figure = loss_curves_figure(trials, curves, UNIT)
+    assert len(figure.data) == len(trials)
+    coloured = [trace for trace in figure.data if trace.showlegend]
+    assert len(coloured) == 6
+    assert len({trace.line.color for trace in coloured}) == 6
+    assert [trace.name for trace in coloured if trace.line.dash == "dash"] == ["python-code-1.18 (baseline)"]
+
+
+@pytest.mark.parametrize("length", [1, 401, 5000])
+def test_long_curves_are_thinned_but_keep_their_ends(trials: Any, length: int) -> None:
+    rows = [{"tokens": 10 * step, "val_loss": 2.0, "train_loss": 2.0} for step in range(length)]
+    rows.append({"tokens": 10 * length, "train_loss": 1.0})
+    figure = loss_curves_figure(trials[:1], {trials[0].id: rows}, UNIT)
+    (trace,) = figure.data
+    assert len(trace.x) <= 401
+    assert (trace.x[0], trace.x[-1]) == (0, 10 * (length - 1))
+
+
+def test_text_from_trials_is_shown_and_never_interpreted(trials: Any, curves: Any, space: ArchitectureSpace) -> None:
+    hostile = [replace(trial, label='<a href="javascript:x">', source="<b>") for trial in trials]
+    for figure in (
+        projection_figure(hostile, space, UNIT),
+        cost_figure(hostile, UNIT),
+        loss_curves_figure(hostile, curves, UNIT),
+    ):
+        text = figure.to_json()
+        assert "<a " not in text.replace("\\u003c", "<")
+        assert "<b>" not in text.replace("\\u003c", "<")
+
+
+def test_figures_of_nothing_are_empty(space: ArchitectureSpace) -> None:
+    figures = [
+        best_so_far_figure([], UNIT),
+        projection_figure([], space, UNIT),
+        loss_curves_figure([], {}, UNIT),
+        cost_figure([], UNIT),
+    ]
+    assert [len(figure.data) for figure in figures] == [0, 0, 0, 0]
