@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -20,11 +19,6 @@ import pytest
 # order of floating-point sums.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
-# Streamlit and Chroma report usage over the network unless told not to.
-os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
-os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
-
-NOBODY = 65534
 
 
 @functools.cache
@@ -41,17 +35,11 @@ def docker_problem() -> str | None:
 
 @functools.cache
 def bubblewrap_problem() -> str | None:
-    """Return why bubblewrap cannot be used, or None if an ordinary user can run a program in it."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return "bwrap is not on the PATH (Debian package: bubblewrap)"
-    command = [program, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "/bin/true"]
-    as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd="/", check=False, **as_user)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bwrap cannot run: {error}"
-    return None if done.returncode == 0 else f"bwrap cannot make a sandbox: {done.stderr.strip()}"
+    """Return why bubblewrap cannot be used, or None if the backend could run a program in it."""
+    from sandbox.bubblewrap import unavailable
+
+    error = unavailable()
+    return None if error is None else str(error)
 
 
 PROBLEMS: dict[str, Callable[[], str | None]] = {"docker": docker_problem, "bubblewrap": bubblewrap_problem}
