@@ -42,7 +42,7 @@ class Limits:
         pids: Processes and threads.
         output_mib: Bytes under the output folder.
         output_files: Inodes under the output folder.
-        stdio_kib: Bytes of stdout and of stderr kept; more than 16 times that is an output-limit kill.
+        stdio_kib: KiB of stdout and of stderr kept; more than 16 times that is an output-limit kill.
     """
 
     wall_s: float = 600.0
@@ -76,13 +76,14 @@ class Outcome:
     Attributes:
         backend: Name of the backend that ran it.
         exit: How it ended.
-        exit_code: Of the process; None if it never ended by itself.
+        exit_code: Of the process; None if it did not end by itself.
         seconds: Wall time from hand-over to end.
         stdout_tail: Last part of its output, decoded with replacement.
         stderr_tail: Likewise.
         files: Regular files of the output folder by relative path: size in bytes. Links, devices, pipes: left out.
         directory: Where copies of those files lie on the host, if kept.
         image: Digest of the image or description of the root that it ran in.
+        reason: Why it was ended, for people, such as "out of memory: more than 2048 MiB"; empty if it ended by itself.
     """
 
     backend: str
@@ -94,14 +95,36 @@ class Outcome:
     files: Mapping[str, int] = field(default_factory=dict)
     directory: Path | None = None
     image: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SandboxConfig:
+    """What a backend needs to know before its first job.
+
+    Attributes:
+        data_dir: Directory that every job sees, read-only, as `/job/data`; None for none.
+        workers: Jobs that run at once; one worker more is kept pre-started.
+        limits: What pre-started workers are made for. A job with other limits (wall time apart) gets a fresh worker.
+        allow_process: Whether `process`, which confines nothing, may be used.
+        scratch: Directory for job folders; a temporary one if None.
+        label: Whose workers these are, such as a study id. Left-overs of a killed process are found by it.
+    """
+
+    data_dir: Path | None = None
+    workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+    allow_process: bool = False
+    scratch: Path | None = None
+    label: str = "neuramosaic"
 
 
 class Sandbox(Protocol):
     """A place where untrusted code runs. `run` may be called from several threads at once.
 
-    The contract (see `tests/contract/test_sandboxes.py`): a worker runs one job and is thrown away; limits are enforced by
-    killing the whole process tree; nothing the job leaves behind outlives `run`; `stop` ends everything, also jobs that
-    are running, whose `run` then returns `Exit.KILLED`.
+    The contract (see `tests/contract/test_sandboxes.py`): a worker runs one job and is thrown away; limits are enforced
+    by killing the whole process tree; nothing the job leaves behind outlives `run`; `stop` ends everything, also jobs
+    that are running, whose `run` then returns `Exit.KILLED`.
     """
 
     name: str
