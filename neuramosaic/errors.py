@@ -163,11 +163,12 @@ class SandboxUnavailableError(SandboxError):
 
     Attributes:
         backend: Its name.
+        problem: Why it cannot.
         remedy: What a person can do about it.
     """
 
     def __init__(self, backend: str, problem: str, remedy: str) -> None:
-        self.backend, self.remedy = backend, remedy
+        self.backend, self.problem, self.remedy = backend, problem, remedy
         super().__init__(f"sandbox {backend!r} is not available: {problem}. {remedy}")
 
 
