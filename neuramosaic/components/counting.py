@@ -12,10 +12,21 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from neuramosaic.components.spec import ComponentSpec, Provenance
 from neuramosaic.errors import UsageError
 from neuramosaic.space.architecture import Architecture, Block, Choice
+
+_INITIALISERS = frozenset(
+    (
+        nn.init.kaiming_uniform_,
+        nn.init.normal_,
+        nn.init.uniform_,
+        torch.Tensor.normal_,
+        torch.Tensor.uniform_,
+    )
+)
 
 Settings = tuple[tuple[str, Any], ...]
 """Hyper-parameters as a hashable value: sorted (name, value) pairs."""
@@ -102,8 +113,20 @@ def _load(source: str, class_name: str) -> Callable[..., nn.Module]:
     return loaded
 
 
+class _NoInitialisation(TorchFunctionMode):
+    """Skips the drawing of initial weights: on the meta device it changes nothing and takes most of the time."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _INITIALISERS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _count_on_meta(build: Callable[[], nn.Module]) -> int:
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialisation():
         return sum(parameter.numel() for parameter in build().parameters())
 
 

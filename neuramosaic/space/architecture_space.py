@@ -17,7 +17,6 @@ from neuramosaic.errors import (
     BudgetError,
     InvalidArchitectureError,
     InvalidValueError,
-    UnknownNameError,
     UsageError,
 )
 from neuramosaic.space.architecture import Architecture, Block, Choice
@@ -109,7 +108,10 @@ class ArchitectureSpace:
         self.params_budget, self.tolerance = params_budget, tolerance
         self.vocab_size, self.sequence_length = vocab_size, sequence_length
         names = (mixers, channels, norms, positions, residuals, modulators)
-        self._options = {slot: self._allowed(slot, given) for slot, given in zip(Slot, names, strict=True)}
+        self._options = {
+            slot: Options.of(catalogue, slot, given, preferred=BASELINE[slot])
+            for slot, given in zip(Slot, names, strict=True)
+        }
         self._idle_position = self._find_idle_position()
         self._max_pattern = max_pattern
         self._depth = Integer("depth", *depth, default=_clamp(BASELINE_DEPTH, depth))
@@ -132,17 +134,6 @@ class ArchitectureSpace:
     def components(self, slot: Slot) -> tuple[ComponentSpec, ...]:
         """Return the components that may fill a slot."""
         return tuple(spec for spec in self._options[slot].specs.values() if spec)
-
-    def _allowed(self, slot: Slot, given: Sequence[str] | None) -> Options:
-        known: dict[str, ComponentSpec | None] = {NO_MODULATOR: None} if slot is Slot.MODULATOR else {}
-        known |= {spec.name: spec for spec in self.catalogue.slot(slot)}
-        for name in given or ():
-            if name not in known:
-                raise UnknownNameError(str(slot), name, known)
-        specs = known if given is None else {name: spec for name, spec in known.items() if name in given}
-        if not specs:
-            raise UsageError(f"no {slot} to choose from: known: {', '.join(sorted(known)) or 'none'}")
-        return Options(slot, specs, BASELINE[slot] if BASELINE[slot] in specs else next(iter(specs)))
 
     def _find_idle_position(self) -> str | None:
         """Return the one name of a relative position that no mixer uses: "none", or the first of its kind."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import ComponentSpec, Slot
+from neuramosaic.errors import UnknownNameError, UsageError
 from neuramosaic.space.architecture import Architecture, Block, Choice
 from neuramosaic.space.domains import Categorical, Float, Integer, Parameter
 from neuramosaic.space.parameters import Condition, ParameterSpace
@@ -35,6 +37,30 @@ class Options:
     slot: Slot
     specs: Mapping[str, ComponentSpec | None]
     default: str
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, slot: Slot, given: Sequence[str] | None, *, preferred: str) -> Options:
+        """Return the components of a slot, or those of the given names.
+
+        Args:
+            catalogue: The components.
+            slot: The slot.
+            given: Names allowed, or None for all.
+            preferred: The default, if it is allowed; else the first.
+
+        Raises:
+            UnknownNameError: If a name is not a component of the slot.
+            UsageError: If nothing is left to choose from.
+        """
+        known: dict[str, ComponentSpec | None] = {NO_MODULATOR: None} if slot is Slot.MODULATOR else {}
+        known |= {spec.name: spec for spec in catalogue.slot(slot)}
+        for name in given or ():
+            if name not in known:
+                raise UnknownNameError(str(slot), name, known)
+        specs = known if given is None else {name: spec for name, spec in known.items() if name in given}
+        if not specs:
+            raise UsageError(f"no {slot} to choose from: known: {', '.join(sorted(known)) or 'none'}")
+        return cls(slot, specs, preferred if preferred in specs else next(iter(specs)))
 
     def domains(self, name: str) -> tuple[Parameter, ...]:
         """Return the domains of a component's hyper-parameters."""

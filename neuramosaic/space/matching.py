@@ -53,8 +53,11 @@ def solve_width(
             sizes[width] = count(replace(architecture, width=width))
         return sizes[width]
 
+    limit = (1 + tolerance) * budget
     first = _first(low, high, lambda width: size(width) >= (1 - tolerance) * budget)
-    end = _first(first, high, lambda width: size(width) > (1 + tolerance) * budget)
+    # The first search has met widths beyond the limit: the second need not look past the least of them.
+    beyond = min((width for width, params in sizes.items() if params > limit), default=high)
+    end = _first(first, beyond, lambda width: size(width) > limit)
     for step in ROUNDNESS:
         candidates = range(first + (-first) % step, end, step)
         matching = [width for width in candidates if within(size(width), budget, tolerance)]
