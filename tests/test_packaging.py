@@ -75,7 +75,7 @@ def test_the_wheel_installed_in_an_empty_environment_works_from_another_folder(w
     elsewhere.mkdir()
     venv.create(environment, with_pip=True)
     python, program = environment / "bin" / "python", environment / "bin" / "neuramosaic"
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-compile")
     run(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=elsewhere, timeout_s=900)
 
     located = run(python, "-c", "import neuramosaic; print(neuramosaic.__file__)", cwd=elsewhere)
