@@ -1,0 +1,1 @@
+"""How a person reaches the laboratory: the command line. Thin: parse, call, show."""

@@ -1,0 +1,190 @@
+"""component list, show, verify: the building blocks of the space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from neuramosaic.errors import UnknownNameError, UsageError
+from ui.failures import DONE, FAILED
+from ui.options import DEFAULT_WORKSPACE, AsJson, SandboxName, Workspace
+from ui.output import notices, print_json, results
+from ui.tables import checks_table, plain_table
+
+if TYPE_CHECKING:  # imported where it is used, so that --help is quick
+    from neuramosaic.components.spec import ComponentSpec
+
+app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
+
+SlotName = Annotated[
+    str | None,
+    typer.Option("--slot", "-s", metavar="SLOT", help="mixer, channel, norm, position, residual, modulator."),
+]
+
+
+@app.callback()
+def component() -> None:
+    """Look at the building blocks of the space, and verify them.
+
+    Example:
+      neuramosaic component list --slot mixer
+    """
+
+
+@app.command("list")
+def list_components(slot: SlotName = None, as_json: AsJson = False, workspace: Workspace = DEFAULT_WORKSPACE) -> int:
+    """List the components of the catalogue, by slot.
+
+    Example:
+      neuramosaic component list --slot mixer
+    """
+    from neuramosaic.components.registry import catalogue
+    from neuramosaic.components.spec import Slot
+
+    known = catalogue()
+    specs = known.slot(slot) if slot else tuple(spec for each in Slot for spec in known.slot(each))
+    if as_json:
+        print_json([_summary(spec) for spec in specs])
+        return DONE
+    table = plain_table()
+    for heading in ("slot", "name"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what it is", ratio=1)
+    for heading in ("cost in T", "paper"):
+        table.add_column(heading, no_wrap=True)
+    last = None
+    for spec in specs:
+        shown = "" if spec.slot is last else str(spec.slot)
+        last = spec.slot
+        table.add_row(Text(shown, "cyan"), spec.name, Text(spec.summary), str(spec.cost), spec.paper or "-")
+    results().print(table)
+    return DONE
+
+
+@app.command("show")
+def show_component(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A component, such as attention.")],
+    slot: SlotName = None,
+    code: Annotated[bool, typer.Option("--code", help="Print only its source.")] = False,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Show a component: what it is, its hyper-parameters with their domains, and its source.
+
+    Examples:
+      neuramosaic component show recurrence
+      neuramosaic component show none --slot position --code
+    """
+    spec = _find(name, slot)
+    console = results()
+    if as_json:
+        print_json({**_summary(spec), "source": spec.source})
+    elif code:
+        console.file.write(spec.source)
+    else:
+        _print_spec(spec, console)
+    return DONE
+
+
+@app.command("verify")
+def verify(
+    target: Annotated[str, typer.Argument(metavar="NAME|FILE.py", help="A component, or a file that holds one.")],
+    slot: SlotName = None,
+    class_name: Annotated[
+        str | None, typer.Option("--class", "-c", metavar="CLASS", help="The class in FILE.py, if it holds several.")
+    ] = None,
+    sandbox: SandboxName = None,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Run the verification ladder on a component, in the sandbox; exit status 1 if it fails.
+
+    Examples:
+      neuramosaic component verify attention
+      neuramosaic component verify my_mixer.py --slot mixer --class MyMixer
+    """
+    from agents.verifier import verify_component
+
+    with notices().status(f"verifying {target} ..."):
+        report = verify_component(
+            target, slot=slot, class_name=class_name, backend=sandbox or "auto", workspace=workspace
+        )
+    verified = bool(report["verified"])
+    if as_json:
+        print_json(report)
+    else:
+        console = results()
+        console.print(checks_table(report["checks"]))
+        verdict = Text("verified", "bold green") if verified else Text("not verified", "bold red")
+        console.print(verdict.append(f" in the {report['backend']} sandbox", "default"))
+    return DONE if verified else FAILED
+
+
+def _find(name: str, slot: str | None) -> ComponentSpec:
+    """Return a component by name, in whichever slot has it.
+
+    Raises:
+        UnknownNameError: If no slot has it.
+        UsageError: If several slots have it.
+    """
+    from neuramosaic.components.registry import catalogue
+
+    known = catalogue()
+    if slot is not None:
+        return known.get(slot, name)
+    found = [spec for spec in known.specs if spec.name == name]
+    if not found:
+        raise UnknownNameError("component", name, {spec.name for spec in known.specs})
+    if len(found) > 1:
+        slots = " or --slot ".join(spec.slot for spec in found)
+        raise UsageError(f"component {name!r} is in several slots: add --slot {slots}")
+    return found[0]
+
+
+def _summary(spec: ComponentSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "slot": str(spec.slot),
+        "class": spec.class_name,
+        "summary": spec.summary,
+        "paper": spec.paper,
+        "cost": str(spec.cost),
+        "provenance": str(spec.provenance),
+        "uses_position": spec.uses_position,
+        "traits": dict(spec.traits),
+        "version": spec.version,
+        "hyperparameters": [parameter.to_json() for parameter in spec.hyperparameters],
+    }
+
+
+def _print_spec(spec: ComponentSpec, console: Console) -> None:
+    from rich.syntax import Syntax
+
+    console.print(Text(f"{spec.slot} ", "cyan").append(spec.name, "bold").append(f"  version {spec.version}", "dim"))
+    console.print(Text(spec.summary), soft_wrap=True)
+    paper = f"arXiv {spec.paper}" if spec.paper else "no paper"
+    console.print(f"{paper} · cost in T: {spec.cost} · provenance: {spec.provenance}")
+    if spec.traits:
+        console.print("traits: " + ", ".join(f"{key}={value}" for key, value in spec.traits.items()), soft_wrap=True)
+    if spec.hyperparameters:
+        table = plain_table()
+        table.add_column("hyper-parameter", no_wrap=True)
+        table.add_column("domain", ratio=1)
+        table.add_column("default", no_wrap=True)
+        for parameter in spec.hyperparameters:
+            definition = parameter.to_json()
+            domain = (
+                ", ".join(map(str, definition["choices"]))
+                if "choices" in definition
+                else f"{definition['low']} to {definition['high']}" + (", log" if definition.get("log") else "")
+            )
+            table.add_row(parameter.name, Text(domain), str(parameter.default))
+        console.print(table)
+    console.print()
+    if console.is_terminal:
+        console.print(Syntax(spec.source, "python", background_color="default", word_wrap=True))
+    else:
+        console.file.write(spec.source)

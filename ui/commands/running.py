@@ -1,0 +1,217 @@
+"""run, resume, stop, status: what starts, steers and watches a study."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from neuramosaic.errors import UsageError
+from ui.commands.opening import opened, study_of
+from ui.failures import DONE
+from ui.options import DEFAULT_WORKSPACE, AsJson, MaxHours, SandboxName, StudyName, Trials, Workers, Workspace
+from ui.output import notices, print_json, results
+
+if TYPE_CHECKING:  # imported where it is used, so that --help is quick
+    from neuramosaic.study import StudyConfig
+
+app = typer.Typer(rich_markup_mode="rich")
+PANEL = "Studies"
+
+
+@app.command(rich_help_panel=PANEL)
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CONFIG.yaml]", help="Study configuration; options override it."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", metavar="TASK", help="python-code, recall, text:FILE ...")
+    ] = None,
+    trials: Trials = None,
+    params: Annotated[
+        str | None, typer.Option("--params", metavar="COUNT", help="Parameters of every model, such as 300k.")
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option("--tokens", metavar="COUNT", help="Training tokens at the first rung, such as 131k."),
+    ] = None,
+    rungs: Annotated[int | None, typer.Option("--rungs", metavar="N", help="Number of fidelity levels.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", metavar="NAME", help="bayes, evolution, random, sobol.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="SEED", help="Seed of search and training.")] = None,
+    sandbox: SandboxName = None,
+    workers: Workers = None,
+    max_hours: MaxHours = None,
+    llm: Annotated[str | None, typer.Option("--llm", metavar="none", help="Language model.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the study and return at once.")] = False,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Start a study and watch it: propose, write, verify and train models, and learn from each.
+
+    The study runs in a process of its own. Ctrl-C stops it in good order; closing the terminal stops nothing.
+
+    Examples:
+      neuramosaic run --task python-code --trials 16 --params 300k
+      neuramosaic run --task text:notes.txt --max-hours 8 --detach
+      neuramosaic run study.yaml --seed 1 --json
+    """
+    from graph.session import create_study
+    from neuramosaic.study import StudyConfig
+    from sandbox.process import WARNING
+    from ui.conclusion import conclude_detached
+    from ui.launching import launch_and_watch
+
+    given = {
+        "task": task,
+        "trials": trials,
+        "params": params,
+        "tokens": tokens,
+        "rungs": rungs,
+        "sampler": sampler,
+        "seed": seed,
+        "sandbox": sandbox,
+        "workers": workers,
+        "max_hours": max_hours,
+        "llm": llm,
+    }
+    overrides = {name: value for name, value in given.items() if value is not None}
+    asked = StudyConfig.from_file(config, overrides) if config else StudyConfig.from_mapping(overrides)
+    study = create_study(_anywhere(asked), workspace)
+    notices().print(f"study [bold cyan]{study}[/]: {asked.task}, workspace {workspace}", soft_wrap=True)
+    if asked.sandbox == "process":
+        notices().print(Text(WARNING, "yellow"), soft_wrap=True)
+    if detach:
+        return conclude_detached(study, workspace, as_json=as_json)
+    return launch_and_watch(study, workspace, as_json=as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def resume(
+    study: StudyName,
+    trials: Trials = None,
+    max_hours: MaxHours = None,
+    workers: Workers = None,
+    sandbox: SandboxName = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the study and return at once.")] = False,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Go on with a study that was stopped, was killed, failed, or has finished and is to have more trials.
+
+    No trial is lost or done twice: an interrupted one starts again from its beginning.
+
+    Examples:
+      neuramosaic resume python-code-1
+      neuramosaic resume python-code-1 --trials 32
+    """
+    from graph.session import extend_study, is_running
+    from ui.conclusion import conclude_detached
+    from ui.launching import launch_and_watch
+
+    with opened(workspace) as store:
+        record = store.study(study)
+    if is_running(study, workspace):
+        raise UsageError(
+            f"study {study} is running: watch it with 'neuramosaic status {study} --follow', "
+            f"or stop it with 'neuramosaic stop {study}'"
+        )
+    given = {"trials": trials, "max_hours": max_hours, "workers": workers, "sandbox": sandbox}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        extend_study(study, workspace, changes)
+    elif record.state == "FINISHED":
+        notices().print(
+            f"study {study} is finished: to go on, raise its {record.config['trials']} trials with --trials N",
+            soft_wrap=True,
+        )
+    if detach:
+        return conclude_detached(study, workspace, as_json=as_json)
+    return launch_and_watch(study, workspace, as_json=as_json, resumed=True)
+
+
+@app.command(rich_help_panel=PANEL)
+def stop(
+    study: StudyName,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has stopped.")] = True,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Ask a running study to stop in good order; what it has finished stays, and `resume` goes on.
+
+    Example:
+      neuramosaic stop python-code-1
+    """
+    from graph.session import is_running, request_stop
+
+    was_running = request_stop(study, workspace)
+    if was_running and wait:
+        notices().print(f"waiting for study {study} to stop ...", soft_wrap=True)
+        while is_running(study, workspace):
+            time.sleep(0.2)
+    with opened(workspace) as store:
+        state = str(store.study(study).state)
+    running = is_running(study, workspace)
+    if as_json:
+        print_json({"study": study, "was_running": was_running, "running": running, "state": state})
+    elif not was_running:
+        results().print(f"study {study} is not running ({state})", soft_wrap=True)
+    elif running:
+        results().print(f"study {study} was asked to stop", soft_wrap=True)
+    else:
+        results().print(f"study {study}: {state}; go on with 'neuramosaic resume {study}'", soft_wrap=True)
+    return DONE
+
+
+@app.command(rich_help_panel=PANEL)
+def status(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="By default the newest study.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing it until it ends; Ctrl-C only stops the showing.")
+    ] = False,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Say where a study stands: trials done and running, the best against the baseline, time left.
+
+    Examples:
+      neuramosaic status
+      neuramosaic status python-code-1 --follow
+    """
+    from graph.session import is_running
+    from ui.conclusion import conclude
+    from ui.progress import panel, view_for
+    from ui.snapshot import take_snapshot
+    from ui.watch import Watcher
+
+    with opened(workspace) as store:
+        name = study_of(store, study)
+        alive = is_running(name, workspace)
+        if follow and alive:
+            ending, snapshot = Watcher(store, name, workspace, view_for(notices(), anew=True)).follow()
+            return conclude(ending, snapshot, workspace, as_json=as_json)
+        snapshot = take_snapshot(store, name, alive)
+        if as_json:
+            print_json(snapshot.to_json())
+            return DONE
+        results().print(panel(snapshot))
+        if snapshot.study.message:
+            results().print(f"\n{snapshot.study.state}: {snapshot.study.message}", markup=False, soft_wrap=True)
+        if not alive and snapshot.study.state != "FINISHED":
+            results().print(f"\nnot running; go on with 'neuramosaic resume {name}'", soft_wrap=True)
+        return DONE
+
+
+def _anywhere(config: StudyConfig) -> StudyConfig:
+    """Return the configuration with the path of a text task made absolute, so that it resumes from any directory."""
+    kind, _, path = config.task.partition(":")
+    if kind != "text" or not path:
+        return config
+    changed: dict[str, Any] = {"task": f"text:{os.path.abspath(os.path.expanduser(path))}"}
+    return config.model_copy(update=changed)

@@ -1,0 +1,35 @@
+"""Starting a study's process and watching it until it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graph.session import launch, request_stop
+from neuramosaic.store.store import Store
+from ui.conclusion import conclude
+from ui.output import notices
+from ui.progress import view_for
+from ui.watch import Watcher
+
+
+def launch_and_watch(study: str, workspace: Path, *, as_json: bool, resumed: bool = False) -> int:
+    """Run a study in a process of its own and show it on stderr; return the command's exit status.
+
+    Ctrl-C asks the study to stop in good order; a second one leaves it to that.
+
+    Args:
+        study: Id of the study, which is not running.
+        workspace: Directory of the workspace.
+        as_json: Whether the result is printed as JSON.
+        resumed: Whether what the journal holds already is left out of plain output.
+    """
+    with Store.open(workspace, create=False) as store:
+        view = view_for(notices(), anew=resumed)
+        watcher = Watcher(store, study, workspace, view, process=launch(study, workspace))
+
+        def stop() -> None:
+            view.say(f"stopping study {study} in good order; Ctrl-C again leaves without waiting")
+            request_stop(study, workspace)
+
+        ending, snapshot = watcher.follow(stop)
+        return conclude(ending, snapshot, workspace, as_json=as_json)

@@ -1,0 +1,33 @@
+"""Where output goes: results on stdout, everything else on stderr; `--json` is one document on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, Any
+
+from rich.console import Console
+
+#: Columns of a table that is not shown on a terminal: wide enough that nothing is folded.
+PIPE_COLUMNS = 180
+
+
+def results() -> Console:
+    """Return the console for results: stdout."""
+    return _console(sys.stdout)
+
+
+def notices() -> Console:
+    """Return the console for progress and remarks: stderr."""
+    return _console(sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """Print the one JSON document of a command on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def _console(stream: IO[str]) -> Console:
+    fixed = None if stream.isatty() or os.environ.get("COLUMNS", "").isdigit() else PIPE_COLUMNS
+    return Console(file=stream, highlight=False, emoji=False, width=fixed)

@@ -1,0 +1,129 @@
+"""Watching a study through the store: what runs it is another process, which a closed terminal does not stop."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from graph.session import is_running, log_path
+from neuramosaic.store.records import StudyState
+from neuramosaic.store.store import Store
+from ui.snapshot import Snapshot, take_snapshot
+
+#: Seconds between two looks at the store.
+POLL_S = 0.5
+
+
+class View(Protocol):
+    """What shows a study while it runs."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        ...
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show where the study stands now."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Show a remark of the watcher itself."""
+        ...
+
+
+class Ending(Enum):
+    """Why the watching ended."""
+
+    FINISHED = "the study is finished"
+    STOPPED = "the study was stopped in good order"
+    FAILED = "the study failed; its message says why"
+    DIED = "the process that ran the study is gone, and did not say why"
+    LEFT = "the watcher left; the study goes on without it"
+
+
+class Watcher:
+    """Follows one study until whatever runs it ends.
+
+    Args:
+        store: Store of the workspace.
+        study: Id of the study.
+        workspace: Directory of the workspace.
+        view: Where it is shown.
+        process: The session that was just started; None to follow one that somebody else started.
+    """
+
+    def __init__(
+        self, store: Store, study: str, workspace: Path, view: View, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self._store = store
+        self._study = study
+        self._workspace = workspace
+        self._view = view
+        self._process = process
+        events = store.events(study)
+        self._seen = events[-1].id if events else 0
+
+    @property
+    def _alive(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return is_running(self._study, self._workspace)
+
+    def follow(self, on_interrupt: Callable[[], None] | None = None) -> tuple[Ending, Snapshot]:
+        """Show the study until its process ends.
+
+        Args:
+            on_interrupt: Called at the first Ctrl-C; the second one leaves. None: the first one leaves.
+
+        Returns:
+            Why it ended, and how the study stood then.
+        """
+        snapshot = take_snapshot(self._store, self._study, self._alive)
+        with self._view:
+            while True:
+                try:
+                    alive = self._alive  # before the store is read: what a dead process wrote is all there
+                    snapshot = take_snapshot(self._store, self._study, alive)
+                    self._view.show(snapshot)
+                    if not alive:
+                        return self._ending(snapshot), snapshot
+                    time.sleep(POLL_S)
+                except KeyboardInterrupt:
+                    if on_interrupt is None:
+                        return Ending.LEFT, snapshot
+                    on_interrupt()
+                    on_interrupt = None
+
+    def _ending(self, snapshot: Snapshot) -> Ending:
+        begun = any(event.agent == "session" and event.id > self._seen for event in snapshot.events)
+        if self._process is not None and not begun:
+            return Ending.DIED
+        match snapshot.study.state:
+            case StudyState.FINISHED:
+                return Ending.FINISHED
+            case StudyState.STOPPED:
+                return Ending.STOPPED
+            case StudyState.FAILED:
+                return Ending.FAILED
+            case _:
+                return Ending.DIED
+
+
+def last_words(study: str, workspace: Path) -> str:
+    """Return the last line that the study's process wrote to its log, or where that log is."""
+    path = log_path(study, workspace)
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return f"{lines[-1].strip()} (log: {path})" if lines else f"see {path}"
