@@ -12,11 +12,12 @@ migrations = Migrations("neuramosaic")
 
 @migrations(name="0001_first")
 def _first(db: Database) -> None:
-    db["studies"].create(
+    db.table("studies").create(
         {
             "id": str,
             "state": str,
             "config": str,
+            "task": str,
             "space_version": str,
             "created": str,
             "updated": str,
@@ -24,9 +25,9 @@ def _first(db: Database) -> None:
             "message": str,
         },
         pk="id",
-        not_null={"state", "config", "space_version", "created", "updated"},
+        not_null={"state", "config", "task", "space_version", "created", "updated"},
     )
-    db["trials"].create(
+    db.table("trials").create(
         {
             "id": str,
             "study": str,
@@ -57,14 +58,14 @@ def _first(db: Database) -> None:
         not_null={"study", "number", "state", "architecture", "architecture_id", "source", "seed", "fidelity_tokens"},
         foreign_keys=[("study", "studies", "id")],
     )
-    db["trials"].create_index(["study", "number"], unique=True)
-    db["trials"].create_index(["study", "state"])
-    db["curves"].create(
+    db.table("trials").create_index(["study", "number"], unique=True)
+    db.table("trials").create_index(["study", "state"])
+    db.table("curves").create(
         {"trial": str, "attempt": int, "tokens": int, "row": str},
         pk=("trial", "attempt", "tokens"),
         foreign_keys=[("trial", "trials", "id")],
     )
-    db["events"].create(
+    db.table("events").create(
         {
             "id": int,
             "study": str,
@@ -77,12 +78,12 @@ def _first(db: Database) -> None:
         },
         pk="id",
     )
-    db["events"].create_index(["study", "id"])
-    db["commands"].create(
+    db.table("events").create_index(["study", "id"])
+    db.table("commands").create(
         {"id": int, "study": str, "kind": str, "payload": str, "created": str, "finished": str},
         pk="id",
     )
-    db["commands"].create_index(["study", "finished"])
+    db.table("commands").create_index(["study", "finished"])
     # Finished trials never change: the database itself refuses, whoever writes.
     for verb in ("UPDATE", "DELETE"):
         db.execute(

@@ -41,6 +41,7 @@ class StudyRecord:
         id: Such as "python-code-1".
         state: Where it stands.
         config: The study configuration as JSON.
+        task: What is known of the task's data: vocab_size, sequence_length, corpus, metric unit, facts.
         space_version: Content id of the space's definition.
         created: UTC, ISO 8601.
         updated: UTC, ISO 8601.
@@ -51,6 +52,7 @@ class StudyRecord:
     id: str
     state: StudyState
     config: Mapping[str, Any]
+    task: Mapping[str, Any]
     space_version: str
     created: str
     updated: str

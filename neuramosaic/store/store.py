@@ -136,24 +136,26 @@ class Store:
 
     # -- studies -------------------------------------------------------------------------------------------------------
 
-    def create_study(self, task: str, config: Mapping[str, Any], space_version: str) -> StudyRecord:
-        """Make a study named after its task and the next free number.
+    def create_study(
+        self, prefix: str, config: Mapping[str, Any], task: Mapping[str, Any], space_version: str
+    ) -> StudyRecord:
+        """Make a study whose id is a prefix and the next free number.
 
         Args:
-            task: Name of the task; what stands before a colon becomes the prefix of the id.
+            prefix: Such as "python-code".
             config: The study configuration as JSON.
+            task: What is known of the task's data, as JSON.
             space_version: Content id of the space's definition.
         """
-        prefix = task.split(":", 1)[0]
         time = now()
         with self._write() as db:
             taken = [row[0] for row in db.conn.execute("SELECT id FROM studies WHERE id LIKE ?", (f"{prefix}-%",))]
             numbers = [int(name.rsplit("-", 1)[1]) for name in taken if name.rsplit("-", 1)[1].isdigit()]
             study = f"{prefix}-{max(numbers, default=0) + 1}"
             db.conn.execute(
-                "INSERT INTO studies (id, state, config, space_version, created, updated, message)"
-                " VALUES (?, ?, ?, ?, ?, ?, '')",
-                (study, StudyState.CREATED, canonical_json(config), space_version, time, time),
+                "INSERT INTO studies (id, state, config, task, space_version, created, updated, message)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, '')",
+                (study, StudyState.CREATED, canonical_json(config), canonical_json(task), space_version, time, time),
             )
         return self.study(study)
 
@@ -401,7 +403,8 @@ def _plain(outcome: TrialOutcome) -> dict[str, Any]:
 
 
 def _study(row: Mapping[str, Any]) -> StudyRecord:
-    return StudyRecord(**{**row, "state": StudyState(row["state"]), "config": json.loads(row["config"])})
+    values = {**row, "state": StudyState(row["state"])}
+    return StudyRecord(**{**values, "config": json.loads(row["config"]), "task": json.loads(row["task"])})
 
 
 def _trial(row: Mapping[str, Any]) -> TrialRecord:

@@ -33,16 +33,16 @@ def store(tmp_path):
 
 @pytest.fixture
 def study(store):
-    return store.create_study("python-code", {"trials": 3}, "sha256:0").id
+    return store.create_study("python-code", {"trials": 3}, {"corpus": "c"}, "sha256:0").id
 
 
 COMPLETE = TrialOutcome(TrialState.COMPLETE, {"val_loss": 2.5}, seconds=1.5, params=12)
 
 
-def test_studies_are_numbered_by_task(store):
-    assert store.create_study("recall", {}, "v").id == "recall-1"
-    assert store.create_study("text:/tmp/a.txt", {}, "v").id == "text-1"
-    assert store.create_study("recall", {}, "v").id == "recall-2"
+def test_studies_are_numbered(store):
+    assert store.create_study("recall", {}, {}, "v").id == "recall-1"
+    assert store.create_study("text", {}, {}, "v").id == "text-1"
+    assert store.create_study("recall", {}, {}, "v").id == "recall-2"
     assert [study.id for study in store.studies()] == ["recall-1", "text-1", "recall-2"]
 
 

@@ -1,0 +1,70 @@
+"""The analyst: says after every result where the study stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuramosaic.store.records import TrialRecord, TrialState
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a study stands at the highest fidelity that anything has completed besides the baseline.
+
+    Attributes:
+        completed: Trials COMPLETE.
+        failed: Trials FAILED.
+        fidelity_tokens: Tokens of training of what is compared; None before anything is complete.
+        best: The best trial at that fidelity, the baseline left out; None if there is none.
+        baseline: The baseline at the same fidelity; None if it has not completed there.
+    """
+
+    completed: int
+    failed: int
+    fidelity_tokens: int | None = None
+    best: TrialRecord | None = None
+    baseline: TrialRecord | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """Val loss of the baseline minus that of the best, nats per token; positive is better. One seed only."""
+        if self.best is None or self.baseline is None:
+            return None
+        assert self.best.val_loss is not None
+        assert self.baseline.val_loss is not None
+        return self.baseline.val_loss - self.best.val_loss
+
+    def summary(self, unit: str) -> str:
+        """Return one line for the journal.
+
+        Args:
+            unit: Unit of the loss, such as "nats per byte".
+        """
+        if self.best is None or self.fidelity_tokens is None:
+            return f"{self.completed} complete, {self.failed} failed; nothing to compare with the baseline yet"
+        text = f"best {self.best.val_loss:.4f} {unit} at {self.fidelity_tokens:,} tokens (trial {self.best.number})"
+        if self.gain is not None:
+            text += f", {abs(self.gain):.4f} {'below' if self.gain > 0 else 'above'} the baseline"
+        return text
+
+
+class Analyst:
+    """Reads all trials of a study and says where it stands."""
+
+    def standing(self, trials: Sequence[TrialRecord]) -> Standing:
+        """Compare like with like: at one fidelity, the highest that a trial other than the baseline has completed."""
+        complete = [trial for trial in trials if trial.val_loss is not None]
+        failed = sum(trial.state is TrialState.FAILED for trial in trials)
+        others = [trial for trial in complete if trial.source != "baseline"]
+        if not others:
+            return Standing(len(complete), failed)
+        tokens = max(trial.fidelity_tokens for trial in others)
+        best = min(
+            (trial for trial in others if trial.fidelity_tokens == tokens),
+            key=lambda trial: (trial.val_loss or 0.0, trial.number),
+        )
+        baseline = next(
+            (trial for trial in complete if trial.source == "baseline" and trial.fidelity_tokens == tokens), None
+        )
+        return Standing(len(complete), failed, tokens, best, baseline)

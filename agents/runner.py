@@ -1,0 +1,110 @@
+"""The runner: has a trial's model verified and trained in the sandbox, and reads what comes back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox.outcome import trial_outcome
+
+from neuramosaic.space.architecture import Architecture
+from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.records import TrialOutcome, TrialRecord
+from neuramosaic.study import StudyConfig
+from neuramosaic.training.config import TrainingConfig
+from sandbox.base import Exit, Job, Limits, Sandbox
+
+
+class Runner:
+    """Runs trials of one study. `run` may be called from several threads at once.
+
+    Args:
+        sandbox: Where they run; started.
+        code: Where their models are.
+        config: The study's configuration.
+        task: Description of the task's data, as `write_task_data` returned it.
+        threads: Processor threads of one trial.
+        artifacts: Directory of the study that receives weights and results.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        code: CodeRepository,
+        config: StudyConfig,
+        *,
+        task: Mapping[str, Any],
+        threads: int,
+        artifacts: Path,
+    ) -> None:
+        self._sandbox = sandbox
+        self._code = code
+        self._config = config
+        self._task = task
+        self._threads = threads
+        self._artifacts = artifacts
+
+    def request(self, trial: TrialRecord) -> dict[str, Any]:
+        """Return the job request of a trial: a function of the trial and the study, so that it can be made again."""
+        architecture = Architecture.from_json(trial.architecture)
+        training = TrainingConfig.from_dict(
+            {
+                "tokens": trial.fidelity_tokens,
+                "batch_size": self._config.batch_size,
+                "wall_s": self._config.trial_minutes * 60,
+                **architecture.training,
+            }
+        )
+        return {
+            "kind": "trial",
+            "seed": trial.seed,
+            "threads": self._threads,
+            "device": "auto",
+            "task": dict(self._task),
+            "training": training.to_dict(),
+            "expected_params": trial.params,
+        }
+
+    def run(
+        self,
+        trial: TrialRecord,
+        *,
+        cancel: threading.Event,
+        on_metrics: Callable[[dict[str, Any]], None] | None = None,
+        keep: Path | None = None,
+    ) -> TrialOutcome | None:
+        """Verify and train a trial's model.
+
+        Args:
+            trial: A trial whose code is committed.
+            cancel: When set, the work is killed.
+            on_metrics: Called with each row of the loss curve as it appears.
+            keep: Directory for what the job leaves; by default one of the study's artifacts, named by trial number.
+
+        Returns:
+            What to tell the store, or None if it was cancelled.
+
+        Raises:
+            SandboxError: If the sandbox itself failed, so that nothing can be said of the trial.
+        """
+        assert trial.commit is not None
+        request = self.request(trial)
+        model = self._code.read(trial.commit, "model.py")
+        limits = Limits(
+            # The training loop stops by itself at its own limit; this one is for a model that hangs.
+            wall_s=self._config.trial_minutes * 60 * 1.2 + 60,
+            memory_mib=self._config.memory_mib,
+            cpus=float(self._threads),
+        )
+        outcome = self._sandbox.run(
+            Job(trial.id, request, {"model.py": model.encode()}),
+            limits=limits,
+            keep=keep or self._artifacts / str(trial.number),
+            cancel=cancel,
+            on_metrics=on_metrics,
+        )
+        if outcome.exit is Exit.KILLED and cancel.is_set():
+            return None
+        return trial_outcome(outcome, request)

@@ -1,0 +1,133 @@
+"""What the nodes of the graph work with: the store, the agents and the workers of one study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sandbox.registry import create_sandbox
+
+from agents.analyst import Analyst
+from agents.coder import Coder
+from agents.designer import Designer
+from agents.literature import Literature
+from agents.runner import Runner
+from graph.plan import Plan, plan_study
+from graph.workers import TrialWorkers
+from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.records import Event
+from neuramosaic.store.store import Store
+from neuramosaic.study import StudyConfig
+from sandbox.base import Limits, SandboxConfig
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Run-scoped context of the graph; never checkpointed.
+
+    Attributes:
+        workspace: Directory of the workspace.
+        store: Its store.
+        plan: The study's configuration, resolved.
+        literature, designer, coder, analyst: The agents.
+        workers: Where trials run.
+        deadline: Monotonic time at which the study's wall limit is reached; None without one.
+    """
+
+    workspace: Path
+    store: Store
+    plan: Plan
+    literature: Literature
+    designer: Designer
+    coder: Coder
+    analyst: Analyst
+    workers: TrialWorkers
+    deadline: float | None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the study's wall limit is reached."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+@contextmanager
+def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
+    """Start everything that a study needs, the sandbox among it, and stop it at the end.
+
+    Raises:
+        SandboxUnavailableError: If no sandbox can run here.
+        NeuraMosaicError: What `plan_study` raises.
+    """
+    config = StudyConfig.from_mapping(store.study(study).config)
+    plan = plan_study(config, workspace)
+    code = CodeRepository(workspace / "code")
+    artifacts = workspace / "artifacts" / study
+    artifacts.mkdir(parents=True, exist_ok=True)
+    sandbox = create_sandbox(
+        config.sandbox,
+        SandboxConfig(
+            data_dir=plan.data_dir,
+            workers=plan.workers,
+            limits=Limits(memory_mib=config.memory_mib, cpus=float(plan.threads)),
+            allow_process=config.sandbox == "process",
+            scratch=artifacts / "scratch",
+            label=f"{workspace.resolve()}:{study}",
+        ),
+    )
+    store.add_event(study, "runner", "sandbox", f"starting the {sandbox.name} sandbox", data={"backend": sandbox.name})
+    sandbox.start()
+    try:
+        runner = Runner(sandbox, code, config, task=plan.data, threads=plan.threads, artifacts=artifacts)
+        workers = TrialWorkers(
+            lambda trial, cancel, on_metrics: runner.run(trial, cancel=cancel, on_metrics=on_metrics), plan.workers
+        )
+        try:
+            yield Lab(
+                workspace=workspace,
+                store=store,
+                plan=plan,
+                literature=Literature(),
+                designer=Designer(plan.space, config),
+                coder=Coder(
+                    plan.catalogue,
+                    code,
+                    vocab_size=plan.data["vocab_size"],
+                    sequence_length=plan.data["sequence_length"],
+                ),
+                analyst=Analyst(),
+                workers=workers,
+                deadline=_deadline(config, store.events(study)),
+            )
+        finally:
+            workers.close()
+    finally:
+        sandbox.stop()
+
+
+def _deadline(config: StudyConfig, events: list[Event]) -> float | None:
+    if config.max_hours is None:
+        return None
+    return time.monotonic() + config.max_hours * 3600 - seconds_spent(events)
+
+
+def seconds_spent(events: list[Event]) -> float:
+    """Return the wall time that a study's sessions took together, in seconds, from its journal.
+
+    A session begins with its "started" event and ends with the last event before the next one begins: a killed session
+    counts up to its last sign of life.
+    """
+    total, begin, last = 0.0, None, None
+    for event in events:
+        at = datetime.fromisoformat(event.time).timestamp()
+        if event.agent == "session" and event.kind == "started":
+            if begin is not None and last is not None:
+                total += last - begin
+            begin = at
+        last = at
+    if begin is not None and last is not None:
+        total += last - begin
+    return total

@@ -1,0 +1,122 @@
+"""From a configuration to everything that a study works with, checked before anything is stored or run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuramosaic.canonical import content_id
+from neuramosaic.components.registry import Catalogue, catalogue
+from neuramosaic.errors import DataError
+from neuramosaic.seeds import stream
+from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.study import StudyConfig
+from neuramosaic.tasks.base import Task
+from neuramosaic.tasks.files import SEARCH, read_description, write_task_data
+from neuramosaic.tasks.registry import create_task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration means on this machine.
+
+    Attributes:
+        config: The configuration.
+        task: The task, with its settings.
+        data: Description of the task's data, as a job request carries it.
+        data_dir: Directory that a search job may see: train and val, never test.
+        corpus: Content hash of the data.
+        catalogue: The components that exist.
+        space: The space that is searched.
+        workers: Trials trained at once.
+        threads: Processor threads of one trial.
+    """
+
+    config: StudyConfig
+    task: Task
+    data: Mapping[str, Any]
+    data_dir: Path
+    corpus: str
+    catalogue: Catalogue
+    space: ArchitectureSpace
+    workers: int
+    threads: int
+
+
+def plan_study(config: StudyConfig, workspace: Path) -> Plan:
+    """Resolve a configuration: load the task's data into the workspace, build the space, fit the baseline in it.
+
+    Args:
+        config: The configuration.
+        workspace: Directory of the workspace; the data is written below its `artifacts/data`.
+
+    Raises:
+        UnknownNameError, UnknownOptionError, InvalidValueError: If the configuration names what does not exist.
+        DataError: If the task's data cannot be had.
+        BudgetError: If not even the baseline fits the parameter budget.
+    """
+    task = create_task(config.task, **config.task_settings)
+    description, data_dir = _task_data(task, config, workspace)
+    space = study_space(config, description)
+    space.baseline()
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = config.workers or max(1, min(processors, 2), processors // 2)
+    return Plan(
+        config=config,
+        task=task,
+        data=description,
+        data_dir=data_dir,
+        corpus=description["corpus"],
+        catalogue=space.catalogue,
+        space=space,
+        workers=workers,
+        threads=config.threads or max(1, processors // workers),
+    )
+
+
+def study_space(config: StudyConfig, task: Mapping[str, Any]) -> ArchitectureSpace:
+    """Return the space of a study.
+
+    Args:
+        config: The study's configuration.
+        task: Description of its data, with vocab_size and sequence_length.
+    """
+    limits = config.space
+    return ArchitectureSpace(
+        catalogue(),
+        params_budget=config.params,
+        vocab_size=task["vocab_size"],
+        sequence_length=task["sequence_length"],
+        max_pattern=limits.max_pattern,
+        depth=limits.depth,
+        mixers=limits.mixers,
+        channels=limits.channels,
+        norms=limits.norms,
+        positions=limits.positions,
+        residuals=limits.residuals,
+        modulators=limits.modulators,
+    )
+
+
+def _task_data(task: Task, config: StudyConfig, workspace: Path) -> tuple[dict[str, Any], Path]:
+    """Load the task's data, write it unless an earlier study did, and return what a job may see of it."""
+    data = task.load(stream(config.seed, "task"))
+    directory = workspace / "artifacts" / "data" / content_id([task.name, task.settings(), data.corpus])[7:23]
+    if not directory.exists():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".partial-"))
+        try:
+            write_task_data(data, partial)
+            partial.chmod(0o755)  # a sandbox reads it as another user
+            partial.rename(directory)
+        except OSError as error:
+            if not directory.exists():  # unless another process was quicker
+                raise DataError(f"cannot write the task's data to {directory}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return read_description(directory / SEARCH), directory / SEARCH

@@ -1,0 +1,50 @@
+"""From a study in the store to its report on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graph.plan import study_space
+from neuramosaic.analysis.report import write_report
+from neuramosaic.errors import NotFoundError, StoreError
+from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.records import TrialRecord
+from neuramosaic.store.store import Store
+from neuramosaic.study import StudyConfig
+
+
+def write_study_report(store: Store, study: str, workspace: Path, path: Path | None = None) -> Path:
+    """Write a study's report: one HTML file that opens offline.
+
+    Args:
+        store: Store of the workspace.
+        study: Id of the study.
+        workspace: Directory of the workspace.
+        path: Where to write it; by default `artifacts/STUDY/report.html` in the workspace.
+
+    Raises:
+        NotFoundError: If there is no such study.
+        StoreError: If it cannot be written.
+    """
+    record = store.study(study)
+    trials = store.trials(study)
+    code = CodeRepository(workspace / "code")
+
+    def source_of(trial: TrialRecord) -> str | None:
+        try:
+            return code.read(trial.commit, "model.py") if trial.commit else None
+        except NotFoundError:
+            return None
+
+    path = path or workspace / "artifacts" / study / "report.html"
+    try:
+        return write_report(
+            record,
+            trials,
+            {trial.id: store.curve(trial.id) for trial in trials},
+            study_space(StudyConfig.from_mapping(record.config), record.task),
+            path,
+            source_of=source_of,
+        )
+    except OSError as error:
+        raise StoreError(f"cannot write the report to {path}: {error.strerror or error}") from error

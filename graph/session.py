@@ -1,0 +1,195 @@
+"""A session: one process that runs one study, whoever started it.
+
+The command line and the app start a session with `launch`, watch it through the store, and steer it through the store's
+table of commands. Closing the terminal or the browser stops nothing. A session holds a lock file while it lives, so
+that a study never runs twice at once, and so that a killed session is told from a living one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
+
+from graph.build import build_graph
+from graph.lab import Lab, open_lab
+from graph.plan import plan_study
+from neuramosaic.errors import NeuraMosaicError, StoreError, UsageError
+from neuramosaic.store.records import StudyState
+from neuramosaic.store.store import Store
+from neuramosaic.study import StudyConfig
+
+GRAPH_FILE = "graph.db"
+#: What may change within a study without making its trials incomparable.
+CHANGEABLE = {"trials", "max_hours", "workers", "sandbox", "memory_mib", "trial_minutes"}
+#: Supersteps that LangGraph allows; a study ends by its budget, not by this.
+RECURSION_LIMIT = 10_000_000
+
+
+def create_study(config: StudyConfig, workspace: Path) -> str:
+    """Check a configuration against this machine, make the study in the workspace, and return its id.
+
+    Raises:
+        NeuraMosaicError: What `plan_study` and the store raise; nothing was started then.
+    """
+    with Store.open(workspace) as store:
+        plan = plan_study(config, workspace)
+        task = {**plan.data, "name": plan.task.name, "unit": plan.task.metric.unit, "settings": plan.task.settings()}
+        prefix = config.task.split(":", 1)[0]
+        study = store.create_study(prefix, config.to_json(), task, plan.space.version).id
+        store.add_event(study, "session", "created", f"{config.trials} trials of {config.params:,} parameters")
+        return study
+
+
+def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> None:
+    """Change what may be changed of a study that is not running: trials, max_hours, workers, sandbox ...
+
+    Raises:
+        UsageError: If a change would make its trials incomparable, or the study runs.
+    """
+    fixed = sorted(set(changes) - CHANGEABLE)
+    if fixed:
+        raise UsageError(f"{', '.join(fixed)} cannot change within a study: start a new one with 'run'")
+    with Store.open(workspace, create=False) as store:
+        if is_running(study, workspace):
+            raise UsageError(f"study {study} is running: stop it first, with 'stop {study}'")
+        config = StudyConfig.from_mapping({**store.study(study).config, **changes})
+        store.set_study_config(study, config.to_json())
+
+
+def is_running(study: str, workspace: Path) -> bool:
+    """Whether a living process runs the study."""
+    path = _lock_path(study, workspace)
+    if not path.exists():
+        return False
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def request_stop(study: str, workspace: Path) -> bool:
+    """Ask a study to stop in good order; return whether it was running."""
+    with Store.open(workspace, create=False) as store:
+        store.study(study)
+        if not is_running(study, workspace):
+            return False
+        store.push_command(study, "stop")
+        return True
+
+
+def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
+    """Start a session in a process of its own that outlives this one; it writes `artifacts/STUDY/session.log`."""
+    log = log_path(study, workspace)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "graph.session", str(workspace.resolve()), study],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def run_study(study: str, workspace: Path) -> StudyState:
+    """Run a study, from its beginning or from wherever it stands, in this process; return where it stands then.
+
+    Raises:
+        UsageError: If another process runs it.
+        NeuraMosaicError: If it cannot go on; the study is FAILED with the message, and can be resumed.
+    """
+    with Store.open(workspace, create=False) as store:
+        store.study(study)
+        with _lock(study, workspace):
+            for command in store.pending_commands(study):  # left over from a session that was killed
+                store.finish_command(command.id)
+            store.set_study_state(study, StudyState.RUNNING, pid=os.getpid())
+            store.add_event(study, "session", "started", f"process {os.getpid()}")
+            try:
+                with open_lab(workspace, study, store) as lab:
+                    state = _drive(lab, study)
+            except NeuraMosaicError as error:
+                _record_failure(store, study, str(error))
+                raise
+            except BaseException as error:
+                detail = traceback.format_exception_only(error)[-1].strip()
+                _record_failure(store, study, f"unexpected {detail}; see {log_path(study, workspace)}")
+                raise
+            store.set_study_state(study, state)
+            store.add_event(study, "session", "ended", str(state))
+            return state
+
+
+def _drive(lab: Lab, study: str) -> StudyState:
+    """Run the graph until it ends or pauses."""
+    with closing(sqlite3.connect(lab.workspace / GRAPH_FILE, timeout=30.0, check_same_thread=False)) as connection:
+        graph = build_graph(SqliteSaver(connection))
+        settings: Any = {"configurable": {"thread_id": study}, "recursion_limit": RECURSION_LIMIT}
+        snapshot = graph.get_state(settings)
+        start: Any
+        if not snapshot.next:  # never begun, or ended and given more to do
+            start = {"study": study}
+        elif snapshot.interrupts:
+            start = Command(resume=True)
+        else:  # killed between two steps
+            start = None
+        graph.invoke(start, settings, context=lab, durability="sync")
+        return StudyState.STOPPED if graph.get_state(settings).next else StudyState.FINISHED
+
+
+def _record_failure(store: Store, study: str, message: str) -> None:
+    """Say in the store why the session ended, if it can still be written; the error itself is raised anyway."""
+    try:
+        store.set_study_state(study, StudyState.FAILED, message=message)
+        store.add_event(study, "session", "failed", message)
+    except StoreError:
+        pass
+
+
+def log_path(study: str, workspace: Path) -> Path:
+    """Return where a session's output goes."""
+    return workspace / "artifacts" / study / "session.log"
+
+
+def _lock_path(study: str, workspace: Path) -> Path:
+    return workspace / "artifacts" / study / "session.lock"
+
+
+@contextmanager
+def _lock(study: str, workspace: Path) -> Iterator[None]:
+    path = _lock_path(study, workspace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"study {study} is running already: watch it with 'status {study}'") from error
+        yield
+
+
+def main() -> int:
+    """Run one session: `python -m graph.session WORKSPACE STUDY`."""
+    workspace, study = Path(sys.argv[1]), sys.argv[2]
+    try:
+        run_study(study, workspace)
+    except NeuraMosaicError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

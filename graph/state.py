@@ -1,0 +1,27 @@
+"""What the graph remembers between steps: ids only. Everything else lives in the store."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class StudyInput(TypedDict):
+    """What starts a study."""
+
+    study: str
+    """Id of the study."""
+
+
+class StudyState(StudyInput, total=False):
+    """What the nodes tell one another. Each field is written by one node and replaced, never added to."""
+
+    proposed: list[str]
+    """Ids of the trials that the designer added in its last step."""
+    finished: list[str]
+    """Ids of the trials that finished in the runner's last step."""
+    exhausted: bool
+    """The designer has nothing more to propose: budget spent, or time over."""
+    stopping: bool
+    """A person asked the study to stop."""
+    report: str
+    """Path of the report, relative to the workspace."""

@@ -1,0 +1,186 @@
+"""The whole graph, with a scripted sandbox in the place of a real one."""
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+import graph.lab
+from graph.session import create_study, extend_study, is_running, request_stop, run_study
+from neuramosaic.errors import SandboxError, UsageError
+from neuramosaic.store.records import StudyState, TrialState
+from neuramosaic.store.store import Store
+from sandbox.base import Exit
+from sandbox.scripted import ScriptedSandbox
+
+
+@dataclass
+class Laboratory:
+    """A workspace whose studies run in a scripted sandbox."""
+
+    workspace: object
+    sandbox: ScriptedSandbox
+
+    def trials(self, study):
+        with Store.open(self.workspace) as store:
+            return store.trials(study)
+
+    def study(self, study):
+        with Store.open(self.workspace) as store:
+            return store.study(study)
+
+
+@pytest.fixture
+def laboratory(tmp_path, monkeypatch, answer):
+    made = Laboratory(tmp_path / "ws", ScriptedSandbox(answer))
+    monkeypatch.setattr(graph.lab, "create_sandbox", lambda name, config: made.sandbox)
+    return made
+
+
+def sequence(trials):
+    return [(t.number, t.architecture_id, t.rung, t.parent and t.parent.split(".")[1], t.val_loss) for t in trials]
+
+
+def test_a_study_runs_to_its_end(laboratory, tiny):
+    study = create_study(tiny, laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    trials = laboratory.trials(study)
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    first, *rest = trials
+    assert (first.source, first.rung) == ("baseline", 0)
+    sampled = [trial for trial in rest if trial.parent is None]
+    assert len(sampled) == tiny.trials
+    assert len({trial.architecture_id for trial in trials if trial.rung == 0}) == tiny.trials + 1
+    promoted = [trial for trial in rest if trial.rung == 1]
+    assert any(trial.source == "baseline" for trial in promoted)
+    assert any(trial.source != "baseline" for trial in promoted)
+    assert {trial.fidelity_tokens for trial in promoted} == {tiny.tokens * tiny.eta}
+    report = laboratory.workspace / "artifacts" / study / "report.html"
+    assert first.label in report.read_text()
+    with Store.open(laboratory.workspace) as store:
+        assert {event.agent for event in store.events(study)} >= {
+            "literature",
+            "designer",
+            "coder",
+            "runner",
+            "analyst",
+        }
+
+
+def test_the_same_seed_gives_the_same_study(laboratory, tiny):
+    config = tiny.model_copy(update={"sampler": "bayes"})
+    studies = [create_study(config, laboratory.workspace) for _ in range(2)]
+    for study in studies:
+        run_study(study, laboratory.workspace)
+    one, two = (sequence(laboratory.trials(study)) for study in studies)
+    assert one == two
+    other = create_study(config.model_copy(update={"seed": 1}), laboratory.workspace)
+    run_study(other, laboratory.workspace)
+    assert sequence(laboratory.trials(other)) != one
+
+
+def test_a_slow_trial_never_holds_up_a_fast_one(laboratory, tiny):
+    config = tiny.model_copy(update={"workers": 2, "rungs": 1})
+    study = create_study(config, laboratory.workspace)
+    slow = f"{study}.1"
+    laboratory.sandbox.delay_s = lambda job: 3.0 if job.name == slow else 0.05
+    run_study(study, laboratory.workspace)
+    order = [job.name for job in laboratory.sandbox.jobs]
+    assert len(order) == config.trials + 1
+    assert order.index(slow) >= config.trials - 1, order
+
+
+def test_stopped_and_resumed_equals_uninterrupted(laboratory, tiny):
+    whole = create_study(tiny, laboratory.workspace)
+    run_study(whole, laboratory.workspace)
+    broken = create_study(tiny, laboratory.workspace)
+    laboratory.sandbox.delay_s = lambda job: 0.4
+    for _ in range(2):
+        session = threading.Thread(target=run_study, args=(broken, laboratory.workspace))
+        session.start()
+        done = len([t for t in laboratory.trials(broken) if t.state.finished])
+        while len([t for t in laboratory.trials(broken) if t.state.finished]) <= done:
+            time.sleep(0.05)
+        assert request_stop(broken, laboratory.workspace)
+        session.join(timeout=30)
+        assert laboratory.study(broken).state is StudyState.STOPPED
+        assert not is_running(broken, laboratory.workspace)
+        assert TrialState.RUNNING not in {trial.state for trial in laboratory.trials(broken)}
+    laboratory.sandbox.delay_s = lambda job: 0.0
+    assert run_study(broken, laboratory.workspace) is StudyState.FINISHED
+    assert sequence(laboratory.trials(broken)) == sequence(laboratory.trials(whole))
+
+
+def test_a_finished_study_can_be_given_more_trials(laboratory, tiny):
+    study = create_study(tiny.model_copy(update={"trials": 3}), laboratory.workspace)
+    run_study(study, laboratory.workspace)
+    before = laboratory.trials(study)
+    extend_study(study, laboratory.workspace, {"trials": 6})
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    after = laboratory.trials(study)
+    assert after[: len(before)] == before
+    assert len([t for t in after if t.parent is None]) == 7
+    with pytest.raises(UsageError, match="seed cannot change"):
+        extend_study(study, laboratory.workspace, {"seed": 3})
+
+
+def test_a_failed_trial_is_data(laboratory, tiny, answer):
+    exits = itertools.cycle([Exit.OUT_OF_MEMORY, Exit.TIMEOUT, Exit.ERROR])
+    laboratory.sandbox.script = lambda job: answer(job) if job.name.endswith((".0", ".4")) else next(exits)
+    study = create_study(tiny.model_copy(update={"rungs": 1}), laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    trials = laboratory.trials(study)
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    assert len(failed) == tiny.trials - 1
+    assert all(trial.outcome.reason and trial.val_loss is None for trial in failed)
+
+
+def test_a_sandbox_that_fails_is_tried_again_and_then_ends_the_session(laboratory, tiny, answer):
+    failures = iter([SandboxError("engine went away")] * 2)
+
+    def flaky(job):
+        error = next(failures, None)
+        if error:
+            raise error
+        return answer(job)
+
+    laboratory.sandbox.script = flaky
+    study = create_study(tiny.model_copy(update={"trials": 1, "rungs": 1}), laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert laboratory.trials(study)[0].attempts == 3
+
+    def broken(job):
+        raise SandboxError("engine went away")
+
+    laboratory.sandbox.script = broken
+    study = create_study(tiny, laboratory.workspace)
+    with pytest.raises(SandboxError):
+        run_study(study, laboratory.workspace)
+    assert (laboratory.study(study).state, laboratory.study(study).message) == (StudyState.FAILED, "engine went away")
+    laboratory.sandbox.script = answer
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+
+
+def test_a_study_never_runs_twice_at_once(laboratory, tiny):
+    study = create_study(tiny, laboratory.workspace)
+    laboratory.sandbox.delay_s = lambda job: 0.3
+    session = threading.Thread(target=run_study, args=(study, laboratory.workspace))
+    session.start()
+    while not is_running(study, laboratory.workspace):
+        time.sleep(0.01)
+    with pytest.raises(UsageError, match="running already"):
+        run_study(study, laboratory.workspace)
+    request_stop(study, laboratory.workspace)
+    session.join(timeout=30)
+
+
+def test_the_wall_limit_ends_a_study_in_good_order(laboratory, tiny):
+    laboratory.sandbox.delay_s = lambda job: 0.2
+    study = create_study(tiny.model_copy(update={"max_hours": 0.5 / 3600}), laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    trials = laboratory.trials(study)
+    assert 1 <= len(trials) < tiny.trials
+    assert all(trial.state.finished for trial in trials)
