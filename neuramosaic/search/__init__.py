@@ -1,0 +1,1 @@
+"""Samplers and schedulers: what to try next, and for how long."""

@@ -13,9 +13,13 @@ Point = dict[str, Any]
 class Sampler(Protocol):
     """Decides what to try next; does no I/O; minimises.
 
-    A sampler is a function of its seed, of how many points it has been asked for and of what it was told, and of nothing
-    else: two samplers with the same seed, given the same calls, return the same points, in any process. `restore` brings
-    a new sampler to the state that another had, so that a resumed study goes on as if it had never stopped.
+    A sampler is a function of its seed, of how many points it has been asked for and of what it was told, and of
+    nothing else: two samplers with the same seed, given the same calls, return the same points, in any process.
+    `restore` brings a new sampler to the state that another had, so that a resumed study goes on as if it had never
+    stopped.
+
+    A point that was told, or is pending, is not proposed again while the space has others; once every point of a finite
+    space is known, `ask` returns points again, for another measurement.
     """
 
     name: str

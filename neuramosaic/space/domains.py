@@ -219,7 +219,7 @@ class Float:
         self.check(value)
         if self.log:
             return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
-        return (value - self.low) / (self.high - self.low)
+        return float((value - self.low) / (self.high - self.low))
 
     def from_unit(self, unit: float) -> float:
         """Return the shortest value at `unit` (see the class); anything outside [0, 1] is clipped."""

@@ -5,7 +5,7 @@ A point is a plain dict that holds exactly the active parameters: `{"mixer": "at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from neuramosaic.errors import InvalidValueError, UnknownNameError, UnknownOptio
 from neuramosaic.space.domains import Categorical, Float, Parameter
 
 Point = dict[str, Any]
+Key = frozenset[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class ParameterSpace:
         for condition in self.conditions:
             self._add_condition(condition)
         self._order = self._sorted_by_dependence()
+        # What every walk over the parameters needs, flat: searches walk thousands of times per decision.
+        self._plan = [
+            (name, self._domains[name], [(c.parent, c.values) for c in self._conditions[name]]) for name in self._order
+        ]
+        self._index = {name: index for index, name in enumerate(self.names)}
         self._default_units = np.array([parameter.to_unit(parameter.default) for parameter in self.parameters])
 
     def _add_condition(self, condition: Condition) -> None:
@@ -139,11 +145,16 @@ class ParameterSpace:
         """Content id of the definition; the same in every process."""
         return content_id(self.to_json())
 
-    def _is_active(self, name: str, values: Mapping[str, Any]) -> bool:
-        return all(condition.holds(values) for condition in self._conditions[name])
-
-    def _in_order(self, values: Mapping[str, Any]) -> Point:
-        return {name: values[name] for name in self.names if name in values}
+    def _resolve(self, choose: Callable[[str, Parameter], Any]) -> Point:
+        """Return the active parameters, in order, with the values that `choose` gives them, parents first."""
+        values: Point = {}
+        for name, domain, conditions in self._plan:
+            for parent, switches in conditions:
+                if parent not in values or values[parent] not in switches:
+                    break
+            else:
+                values[name] = choose(name, domain)
+        return values if self._order == self.names else {name: values[name] for name in self.names if name in values}
 
     def active(self, point: Mapping[str, Any]) -> list[str]:
         """Return the names of the active parameters, in order.
@@ -151,14 +162,7 @@ class ParameterSpace:
         Args:
             point: Values of at least the parameters that others depend on; values of inactive ones are ignored.
         """
-        values: Point = {}
-        active: set[str] = set()
-        for name in self._order:
-            if self._is_active(name, values):
-                active.add(name)
-                if name in point:
-                    values[name] = point[name]
-        return [name for name in self.names if name in active]
+        return list(self._resolve(lambda name, _: point.get(name, ...)))
 
     def validate(self, point: Mapping[str, Any]) -> None:
         """Check that `point` holds exactly the active parameters, each within its domain.
@@ -181,9 +185,9 @@ class ParameterSpace:
             wanted = " and ".join(f"{c.parent} is one of {list(c.values)}" for c in self._conditions[name])
             raise InvalidValueError(name, point[name], f"no value unless {wanted}")
 
-    def key(self, point: Mapping[str, Any]) -> tuple[Any, ...]:
+    def key(self, point: Mapping[str, Any]) -> Key:
         """Return a hashable key: equal for equal points, and for no others."""
-        return tuple((point[name],) if name in point else () for name in self.names)
+        return frozenset(point.items())
 
     def sample(self, rng: np.random.Generator) -> Point:
         """Draw each active parameter from its domain, parents first."""
@@ -195,26 +199,26 @@ class ParameterSpace:
 
     def _filled(self, given: Mapping[str, Any], rng: np.random.Generator | None) -> Point:
         """Complete `given` to a point: drop what is inactive, draw (or set to its default) what is missing."""
-        values: Point = {}
-        for name in self._order:
-            if self._is_active(name, values):
-                if name in given:
-                    values[name] = given[name]
-                else:
-                    domain = self._domains[name]
-                    values[name] = domain.default if rng is None else domain.sample(rng)
-        return self._in_order(values)
+
+        def choose(name: str, domain: Parameter) -> Any:
+            if name in given:
+                return given[name]
+            return domain.default if rng is None else domain.sample(rng)
+
+        return self._resolve(choose)
 
     def encode(self, point: Mapping[str, Any]) -> npt.NDArray[np.float64]:
         """Return the point in the unit cube, shape `(dimension,)`; an inactive dimension holds its default.
 
         Raises:
+            UnknownOptionError: If it holds a name that is no parameter.
             InvalidValueError: If a value is outside its domain.
         """
         vector = self._default_units.copy()
-        for index, parameter in enumerate(self.parameters):
-            if parameter.name in point:
-                vector[index] = parameter.to_unit(point[parameter.name])
+        for name, value in point.items():
+            if name not in self._index:
+                raise UnknownOptionError("point", str(name), self.names)
+            vector[self._index[name]] = self._domains[name].to_unit(value)
         return vector
 
     def decode(self, vector: npt.ArrayLike) -> Point:
@@ -230,11 +234,7 @@ class ParameterSpace:
         if units.shape != (self.dimension,):
             raise InvalidValueError("vector", units.shape, f"the shape ({self.dimension},)")
         by_name = dict(zip(self.names, units.tolist(), strict=True))
-        values: Point = {}
-        for name in self._order:
-            if self._is_active(name, values):
-                values[name] = self._domains[name].from_unit(by_name[name])
-        return self._in_order(values)
+        return self._resolve(lambda name, domain: domain.from_unit(by_name[name]))
 
     def mutate(self, point: Mapping[str, Any], rng: np.random.Generator, n: int = 1) -> Point:
         """Change up to `n` active parameters, at least one; parameters that this switches on are drawn.
@@ -360,10 +360,10 @@ class ParameterSpace:
 
     def _walk(self, values: Mapping[str, Any], depth: int) -> Iterator[Point]:
         if depth == len(self._order):
-            yield self._in_order(values)
+            yield {name: values[name] for name in self.names if name in values}
             return
         name = self._order[depth]
-        if not self._is_active(name, values):
+        if not all(condition.holds(values) for condition in self._conditions[name]):
             yield from self._walk(values, depth + 1)
             return
         for value in self._domains[name].values():
