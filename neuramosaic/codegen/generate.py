@@ -29,7 +29,7 @@ def generate(architecture: Architecture, catalogue: Catalogue, *, vocab_size: in
     """Write the model of an architecture as one Python file.
 
     The file holds a `Config` (vocab_size, sequence_length), the classes of the components used, `make_block` and
-    `Model`, whose `forward` maps tokens (B, T) to logits (B, T, vocab_size) for any T. Equal arguments give equal bytes.
+    `Model`, whose `forward` maps tokens (B, T) to logits (B, T, vocab_size) for any T. Equal arguments, equal bytes.
     Only catalogue components are ever executed here, to be counted.
 
     Args:

@@ -153,7 +153,7 @@ def _norms() -> tuple[ComponentSpec, ...]:
 
 
 def _positions() -> tuple[ComponentSpec, ...]:
-    # relative: acts within the mixers that take `position`, and does nothing without one; identity: does nothing at all.
+    # relative: acts only within the mixers that take `position`; identity: does nothing at all.
     return (
         _spec(
             Slot.POSITION,

@@ -88,7 +88,7 @@ def register_component(spec: ComponentSpec) -> ComponentSpec:
 
 def _slot(slot: Slot | str) -> Slot:
     if slot not in tuple(Slot):
-        raise UnknownNameError("slot", str(slot), Slot)
+        raise UnknownNameError("slot", str(slot), [item.value for item in Slot])
     return Slot(slot)
 
 

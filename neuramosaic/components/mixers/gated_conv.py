@@ -5,6 +5,7 @@
 The gated linear unit of a convolution (arXiv 1612.08083), with a filter per channel.
 """
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -14,12 +15,12 @@ class GatedConv(nn.Module):
     def __init__(self, d_model: int, kernel: int = 16):
         super().__init__()
         self.value_and_gate = nn.Linear(d_model, 2 * d_model, bias=False)
-        self.conv = nn.Conv1d(d_model, d_model, kernel, groups=d_model, padding=kernel - 1)
+        self.conv = nn.Conv1d(d_model, d_model, kernel, groups=d_model)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix `x`, shape (B, T, D), along time."""
         value, gate = self.value_and_gate(x).chunk(2, dim=-1)
-        # The convolution pads both ends; its first T outputs see the past only.
-        mixed = self.conv(value.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
+        past = F.pad(value.transpose(1, 2), (self.conv.kernel_size[0] - 1, 0))
+        mixed = self.conv(past).transpose(1, 2)
         return self.out(mixed * gate.sigmoid())

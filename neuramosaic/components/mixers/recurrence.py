@@ -49,51 +49,53 @@ def chunked_recurrence(
     """
     T = q.shape[2]
     size = min(CHUNK, T)
+    rest = -T % size
 
     def fold(x: Tensor) -> Tensor:
         """Cut the time axis in chunks: (B, H, T, X) -> (B, H, N, C, X)."""
-        return F.pad(x, (0, 0, 0, -T % size)).unflatten(2, (-1, size))
+        return F.pad(x, (0, 0, 0, rest)).unflatten(2, (-1, size))
 
     q, k, v = fold(q), fold(k), fold(v)
     strength = fold(strength) if isinstance(strength, Tensor) else strength
 
     total = q.new_zeros(1, 1, 1, size, 1) if scalar is None else fold(scalar).cumsum(3)
+    end = total[..., -1:, :]
+    since, until = total.exp(), (end - total).exp()  # decay since the chunk began, and until it ends
     future = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
     between = (total - total.mT).masked_fill(future, -math.inf).exp()  # decay from step j to step i, (..., C, C)
-    reader, asker, writer = q, k, k
+    reader, asker, writer, edge, carry = q, k, k, q.new_ones(1, 1), end.exp()
     if vector is not None:
         # e^(G_i - G_j) is a product of two factors here, measured from half-way so that neither overflows.
         grown = fold(vector).cumsum(3)
         half = grown[..., -1:, :] / 2
         rise, fall = (grown - half).exp(), (half - grown).exp()
         reader, asker, writer = q * rise, k * rise, k * fall
-        total = total + grown
-    since, end = total.exp(), total[..., -1:, :]  # decay since the chunk began; log-decay of the whole chunk
-    k_end = k * (end - total).exp()
-    carry = end.exp().mT  # (..., K or 1, 1): scales the rows of the state
+        edge = half.exp().mT  # from half-way to an edge of the chunk; scales the rows of the state, (..., K, 1)
+        carry = carry * edge.square()
 
     v = strength * v
+    ender = (writer * until).mT
     if delta:
         system = strength * (asker @ writer.mT) * between
-        known = torch.cat((v, strength * since * k), dim=-1)
-        v, taken = torch.linalg.solve_triangular(system, known, upper=False, unitriangular=True).split(
-            (v.shape[-1], k.shape[-1]), dim=-1
-        )
-        carry = torch.eye(k.shape[-1], dtype=k.dtype, device=k.device) * carry - k_end.mT @ taken
+        inverse = torch.linalg.solve_triangular(system, torch.eye(size).to(q), upper=False, unitriangular=True)
+        v, taken = inverse @ v, inverse @ (strength * since * asker)
+        carry = torch.eye(k.shape[-1]).to(k) * carry - edge * (ender @ taken) * edge.mT
+    updates = edge * (ender @ v)
 
-    updates = (k_end.mT @ v).unbind(2)
-    carries = carry.expand(-1, -1, len(updates), -1, -1).unbind(2)
-    state = torch.zeros_like(updates[0])
+    state = torch.zeros_like(updates[:, :, 0])
     states = [state]
-    for step, update in zip(carries[:-1], updates[:-1], strict=True):
+    for step, update in zip(
+        carry.expand(-1, -1, updates.shape[2], -1, -1).unbind(2)[:-1], updates.unbind(2)[:-1], strict=True
+    ):
         state = (step @ state if delta else step * state) + update
         states.append(state)
-    before = torch.stack(states, dim=2)  # the state that each chunk finds, (B, H, N, K, V)
+    before = edge * torch.stack(states, dim=2)  # the state that each chunk finds, (B, H, N, K, V)
 
     if delta:
         v = v - taken @ before
-    o = (q * since) @ before + (reader @ writer.mT * between) @ v
-    return o.flatten(2, 3)[:, :, :T]
+    o = since * (reader @ before) + (reader @ writer.mT * between) @ v
+    o = o.flatten(2, 3)
+    return o[:, :, :T] if rest else o
 
 
 class Recurrence(nn.Module):
@@ -125,7 +127,7 @@ class Recurrence(nn.Module):
         self.in_proj = nn.Linear(d_model, sum(self.widths), bias=False)
         self.conv = None
         if short_conv:
-            self.conv = nn.Conv1d(3 * inner, 3 * inner, short_conv, groups=3 * inner, padding=short_conv - 1)
+            self.conv = nn.Conv1d(3 * inner, 3 * inner, short_conv, groups=3 * inner)
         # The heads start with memories of 4 to 256 positions, evenly spaced in the logarithm.
         memory = 4 * 64 ** ((torch.arange(heads) + 0.5) / heads)
         if decay == "fixed":
@@ -141,10 +143,10 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix `x`, shape (B, T, D), along time."""
-        T = x.shape[1]
         qkv, decay, write, gate = self.in_proj(x).split(self.widths, dim=-1)
         if self.conv is not None:
-            qkv = F.silu(self.conv(qkv.transpose(1, 2))[..., :T].transpose(1, 2))
+            past = F.pad(qkv.transpose(1, 2), (self.conv.kernel_size[0] - 1, 0))
+            qkv = F.silu(self.conv(past).transpose(1, 2))
         with torch.autocast(x.device.type, enabled=False):  # sums of logarithms need full precision
             o = self.recur(*(part.to(torch.promote_types(part.dtype, torch.float32)) for part in (qkv, decay, write)))
             if self.norm_weight is not None:

@@ -43,7 +43,8 @@ def ssd(x: Tensor, log_decay: Tensor, B: Tensor, C: Tensor, chunk: int = 64) -> 
         state = decay * state + update
         states.append(state)
     y = y + (C @ torch.stack(states, dim=1)) * total.exp().unsqueeze(-1)
-    return y.transpose(2, 3).flatten(1, 2)[:, :T]
+    y = y.transpose(2, 3).flatten(1, 2)
+    return y[:, :T] if rest else y
 
 
 class SSM(nn.Module):
@@ -57,7 +58,7 @@ class SSM(nn.Module):
         self.inner_widths = (inner, state, state)
         self.heads = heads
         self.in_proj = nn.Linear(d_model, sum(self.widths), bias=False)
-        self.conv = nn.Conv1d(inner + 2 * state, inner + 2 * state, 4, groups=inner + 2 * state, padding=3)
+        self.conv = nn.Conv1d(inner + 2 * state, inner + 2 * state, 4, groups=inner + 2 * state)
         # Steps of 0.1, and rates that let the heads remember for 4 to 256 positions, evenly spaced in the logarithm.
         memory = 4 * 64 ** ((torch.arange(heads) + 0.5) / heads)
         self.log_rate = nn.Parameter((10 / memory).log())
@@ -68,14 +69,13 @@ class SSM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix `x`, shape (B, T, D), along time."""
-        T = x.shape[1]
         gate, mixed, step = self.in_proj(x).split(self.widths, dim=-1)
-        mixed = F.silu(self.conv(mixed.transpose(1, 2))[..., :T].transpose(1, 2))
+        mixed = F.silu(self.conv(F.pad(mixed.transpose(1, 2), (3, 0))).transpose(1, 2))
         with torch.autocast(x.device.type, enabled=False):  # sums of logarithms need full precision
             full = torch.promote_types(mixed.dtype, torch.float32)
             u, B, C = mixed.to(full).split(self.inner_widths, dim=-1)
             u = u.unflatten(-1, (self.heads, -1))  # (B, T, H, P)
             dt = F.softplus(step.to(full) + self.step_bias)
             y = ssd(u * dt.unsqueeze(-1), -dt * self.log_rate.exp(), B, C) + self.skip * u
-        y = F.rms_norm(y.flatten(2) * F.silu(gate), (y.shape[2] * y.shape[3],), self.norm_weight)
+        y = F.rms_norm(y.flatten(2) * F.silu(gate), self.norm_weight.shape, self.norm_weight)
         return self.out(y)
