@@ -24,9 +24,9 @@ from typing import Any
 import numpy
 import safetensors.torch  # noqa: F401 - imported now, so that writing weights does not pay for it
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from neuramosaic.errors import NeuraMosaicError
+from neuramosaic.training.flops import flop_counter
 from neuramosaic.training.memory import keep_freed_memory
 from sandbox.worker_jobs import Job, run_trial, verify_component_job, verify_model_job
 
@@ -71,7 +71,7 @@ def warm_up() -> None:
     torch.set_num_threads(1)
     layer = torch.nn.Linear(8, 8)
     optimiser = torch.optim.AdamW(layer.parameters(), fused=True)
-    with FlopCounterMode(display=False):
+    with flop_counter():
         layer(torch.ones(2, 8)).log_softmax(dim=-1).sum().backward()
     torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
     optimiser.step()

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from neuramosaic.seeds import stream
 from neuramosaic.training.config import TrainingConfig
 from neuramosaic.training.data import Batch, TrainingData, fixed_batches, random_batches
 from neuramosaic.training.determinism import deterministic_kernels, torch_stream
+from neuramosaic.training.flops import flop_counter
 from neuramosaic.training.memory import peak_memory_bytes
 from neuramosaic.training.optimiser import build_optimiser, learning_rate
 
@@ -41,8 +41,7 @@ class TrainingResult:
         steps: Optimiser steps.
         seconds: Wall time, evaluations included.
         tokens_per_second: Trained tokens over the wall time of the training steps alone.
-        flops: Floating-point operations of all training steps. Counts matrix products, convolutions and fused
-            attention, forward and backward; leaves out element-wise work, softmax, norms, scans and the optimiser.
+        flops: Floating-point operations of all training steps; `flop_counter` says what counts.
         peak_memory_bytes: See `peak_memory_bytes`.
         params: Parameters, tied ones once.
         stopped: "finished", "diverged" or "wall_limit".
@@ -141,7 +140,7 @@ def _train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, config)
         # Every step does the same arithmetic, so the first one stands for all.
-        with FlopCounterMode(display=False) if step == 0 else nullcontext() as counter:
+        with flop_counter() if step == 0 else nullcontext() as counter:
             with autocast():
                 loss = batch_loss(model, batch)
             loss.backward()  # type: ignore[no-untyped-call]

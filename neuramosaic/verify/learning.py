@@ -17,8 +17,8 @@ _GRADIENT_BATCHES = 4
 _OVERFIT_BATCH, _OVERFIT_LENGTH = 4, 24
 _OVERFIT_STEPS = 120
 #: Loss that must be reached, as a fraction of what is reached by knowing only how often each token occurs in the batch.
-_OVERFIT_FRACTION = 0.6
-_OVERFIT_RATES = (3e-3, 5e-4)
+_OVERFIT_FRACTION = 0.8
+_OVERFIT_RATES = (3e-3, 1e-2)
 
 
 def gradients(subject: Subject) -> None:

@@ -1,0 +1,394 @@
+"""A set of broken modules, one for each rung: each must fail at exactly its rung, and say what to change."""
+
+import itertools
+import math
+import textwrap
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from neuramosaic.verify.ladder import Ladder, verify_component, verify_model
+
+HEADER = "import torch\nfrom torch import nn\n"
+
+_ticks = itertools.count()
+
+
+class Mixer(nn.Module):
+    """A sound mixer that the broken ones are variations of: two causal taps and a projection."""
+
+    def __init__(self, d_model: int):
+        super().__init__()
+        self.linear = nn.Linear(2 * d_model, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(torch.cat((x, shift(x)), dim=-1))
+
+
+def shift(x: Tensor, steps: int = 1) -> Tensor:
+    """Return x moved later by `steps`, zeros in front; a negative number moves it earlier."""
+    zeros = torch.zeros_like(x)
+    if steps > 0:
+        return torch.cat((zeros[:, :steps], x[:, :-steps]), dim=1)[:, : x.shape[1]]
+    return torch.cat((x[:, -steps:], zeros[:, :-steps]), dim=1)[:, -x.shape[1] :]
+
+
+class WrongShapeAtOneToken(Mixer):
+    def forward(self, x):
+        return super().forward(x) if x.shape[1] > 1 else super().forward(x)[:, 0]
+
+
+class HalfPrecision(Mixer):
+    def forward(self, x):
+        return super().forward(x).half()
+
+
+class NeedsDivisibleWidth(Mixer):
+    def forward(self, x):
+        return super().forward(x).view(*x.shape[:2], 8, -1).reshape(*x.shape[:2], 8 * (x.shape[2] // 8))
+
+
+class FixedLength(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.gain = nn.Parameter(torch.ones(96, d_model))
+
+    def forward(self, x):
+        return super().forward(x) * self.gain[: x.shape[1]]
+
+
+class DividesByZero(Mixer):
+    def forward(self, x):
+        return super().forward(x / x.norm(dim=-1, keepdim=True))
+
+
+class Overflows(Mixer):
+    def forward(self, x):
+        return super().forward(x.exp())
+
+
+class LooksAhead(Mixer):
+    def forward(self, x):
+        return super().forward(x) + shift(x, -1)
+
+
+class LooksAheadBehindZeroGate(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.gate = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x):
+        return super().forward(x) + self.gate * x.mean(dim=1, keepdim=True)
+
+
+class DependsOnLength(Mixer):
+    def forward(self, x):
+        return super().forward(x) / x.shape[1] ** 0.5
+
+
+class BatchNormInTraining(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.norm = nn.BatchNorm1d(d_model)
+
+    def forward(self, x):
+        return self.norm(super().forward(x).transpose(1, 2)).transpose(1, 2)
+
+
+class LeaksGradient(Mixer):
+    def forward(self, x):
+        future = shift(x, -1)
+        return super().forward(x) + (future - future.detach())
+
+
+class MixesSamples(Mixer):
+    def forward(self, x):
+        return super().forward(x - x.mean(dim=0, keepdim=True)) + x
+
+
+class DropsOutInEval(Mixer):
+    def forward(self, x):
+        return super().forward(torch.nn.functional.dropout(x, 0.5, training=True))
+
+
+class StartsFromTheClock(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        with torch.no_grad():
+            self.linear.bias.fill_(0.001 * next(_ticks))
+
+
+class Counts(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) * self.calls
+
+
+class RemembersStatistics(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.register_buffer("mean", torch.zeros(d_model))
+
+    def forward(self, x):
+        y = super().forward(x) + self.mean
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(dim=(0, 1))
+        return y
+
+
+class UnusedParameter(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.spare = nn.Parameter(torch.ones(d_model))
+
+
+class FrozenParameter(Mixer):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.linear.bias.requires_grad_(False)
+
+
+class DetachesInput(Mixer):
+    def forward(self, x):
+        return super().forward(x.detach())
+
+
+class NoMixing(nn.Module):
+    def __init__(self, d_model):
+        super().__init__()
+        self.linear = nn.Linear(d_model, d_model)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class TwoBack(Mixer):
+    def forward(self, x):
+        return self.linear(torch.cat((x, shift(x, 2)), dim=-1))
+
+
+class Whispers(Mixer):
+    def forward(self, x):
+        return 1e-9 * super().forward(x)
+
+
+class Raises(Mixer):
+    def forward(self, x):
+        raise IndexError("no such row")
+
+
+BROKEN = [
+    (Raises, "contract", "IndexError at test_ladder.py"),
+    (WrongShapeAtOneToken, "contract", "B=1, T=1 the output has shape (1, 32); it must be (1, 1, 32)"),
+    (HalfPrecision, "contract", "keep it float32"),
+    (NeedsDivisibleWidth, "contract", "shape '[2, 80, 8, -1]' is invalid"),
+    (FixedLength, "contract", "RuntimeError"),
+    (DividesByZero, "finite", "an input of zeros gives NaN"),
+    (Overflows, "finite", "an input of size 100"),
+    (LooksAhead, "causal", "let position t see positions 0..t only"),
+    (LooksAheadBehindZeroGate, "causal", "let position t see positions 0..t only"),
+    (DependsOnLength, "causal", "depend on the length"),
+    (BatchNormInTraining, "causal", "training mode"),
+    (LeaksGradient, "causal_gradient", "which comes after it"),
+    (MixesSamples, "batch_independence", "batch dimension"),
+    (DropsOutInEval, "determinism", "no randomness when self.training is False"),
+    (StartsFromTheClock, "determinism", "linear.bias starts differently"),
+    (Counts, "stateless", "keep no state"),
+    (RemembersStatistics, "stateless", "no running statistics"),
+    (UnusedParameter, "gradients", "no gradient reaches spare"),
+    (FrozenParameter, "gradients", "linear.bias is frozen"),
+    (DetachesInput, "gradients", "reaches the input"),
+    (NoMixing, "mixing", "does not depend on the input at position 0"),
+    (TwoBack, "mixing", "from each token to the next"),
+    (Whispers, "overfits", "scale near 1"),
+]
+
+
+def failure_of(report):
+    assert not report.passed
+    assert [check.passed for check in report.checks] == [True] * (len(report.checks) - 1) + [False]
+    return report.failure
+
+
+def test_the_sound_mixer_passes():
+    report = verify_component(Mixer, slot="mixer", seed=0, expected_params=32 * 64 + 32, source=HEADER)
+    assert report.passed, report.failure
+    assert [check.name for check in report.checks] == [
+        "import_allow_list",
+        "contract",
+        "finite",
+        "causal",
+        "causal_gradient",
+        "batch_independence",
+        "determinism",
+        "stateless",
+        "gradients",
+        "mixing",
+        "parameter_count",
+        "overfits",
+    ]
+
+
+@pytest.mark.parametrize(("broken", "rung", "message"), BROKEN, ids=lambda value: getattr(value, "__name__", None))
+def test_a_broken_mixer_fails_at_its_rung(broken, rung, message):
+    failure = failure_of(verify_component(broken, slot="mixer", seed=0))
+    assert failure.name == rung, failure.message
+    assert message in failure.message
+    assert "\n" not in failure.message
+
+
+def test_wrong_parameter_count_fails_at_its_rung():
+    failure = failure_of(verify_component(Mixer, slot="mixer", seed=0, expected_params=7))
+    assert failure.name == "parameter_count"
+    assert "2080 parameters instead of 7" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import os", "line 1: import of 'os' is not allowed"),
+        ("import torch\nfrom subprocess import run", "line 2: import of 'subprocess'"),
+        ("from . import other", "relative import"),
+        ("def f(:", "line 1: the code does not parse"),
+        ("x = eval('1')", "eval() has no place"),
+        ("import torch\ntorch.load('x')", "line 2: torch.load has no place"),
+        ("from torch import hub", "torch.hub has no place"),
+        ("import torch.utils.cpp_extension", "'torch.utils.cpp_extension' is not allowed"),
+    ],
+)
+def test_a_forbidden_import_fails_before_any_code_runs(source, message):
+    def make(_d_model):
+        raise AssertionError("the code was run")
+
+    failure = failure_of(verify_component(make, slot="mixer", seed=0, source=source))
+    assert failure.name == "import_allow_list"
+    assert message in failure.message
+
+
+def test_channels_need_not_mix():
+    report = verify_component(NoMixing, slot="channel", seed=0)
+    assert report.passed, report.failure
+    assert "mixing" not in [check.name for check in report.checks]
+
+
+@pytest.mark.parametrize("slot", ["position", "residual", "modulator"])
+def test_slots_that_cannot_stand_alone_are_refused(slot):
+    with pytest.raises(ValueError, match="verify a model that holds it"):
+        verify_component(Mixer, slot=slot, seed=0)
+
+
+def test_running_out_of_memory_is_no_verdict():
+    def exhaust():
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        Ladder([("contract", exhaust)]).climb()
+
+
+class TinyModel(nn.Module):
+    """Embedding, one mixer with a residual path, tied head."""
+
+    scale = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(40, 24)
+        self.mixer = Mixer(24)
+        self.norm = nn.LayerNorm(24)
+
+    def hidden(self, tokens):
+        x = self.embed(tokens)
+        return self.norm(x + self.mixer(x))
+
+    def forward(self, tokens):
+        return self.scale * (self.hidden(tokens) @ self.embed.weight.T)
+
+
+class ReturnsTuple(TinyModel):
+    def forward(self, tokens):
+        return super().forward(tokens), None
+
+
+class SeesTarget(TinyModel):
+    def hidden(self, tokens):
+        x = self.embed(tokens)
+        return self.norm(x + self.mixer(x) + shift(x, -1))
+
+
+class LeaksModelGradient(TinyModel):
+    def hidden(self, tokens):
+        x = self.embed(tokens)
+        future = shift(x, -1)
+        return self.norm(x + self.mixer(x) + future - future.detach())
+
+
+class NeverCallsEmbed(TinyModel):
+    def hidden(self, tokens):
+        x = self.embed.weight[tokens]
+        return self.norm(x + self.mixer(x))
+
+
+class Cold(TinyModel):
+    scale = 1e-9
+
+
+class Unnormalised(TinyModel):
+    def hidden(self, tokens):
+        return super().hidden(tokens) / torch.where(tokens == 39, 0.0, 1.0)[..., None]
+
+
+@pytest.mark.parametrize(
+    ("broken", "rung", "message"),
+    [
+        (ReturnsTuple, "contract", "forward returns a tuple"),
+        (Unnormalised, "finite", "NaN or infinity"),
+        (SeesTarget, "causal", "let position t see"),
+        (LeaksModelGradient, "causal_gradient", "which comes after it"),
+        (NeverCallsEmbed, "causal_gradient", "never calls self.embed"),
+        (Cold, "overfits", "scale near 1"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_broken_model_fails_at_its_rung(broken, rung, message):
+    failure = failure_of(verify_model(broken, vocab_size=40, sequence_length=32, seed=0))
+    assert failure.name == rung, failure.message
+    assert message in failure.message
+
+
+def test_a_sound_model_passes_and_its_report_is_json():
+    report = verify_model(TinyModel, vocab_size=40, sequence_length=32, seed=0, source=HEADER)
+    assert report.passed, report.failure
+    data = report.to_json()
+    assert data["passed"] is True
+    assert all(set(check) == {"name", "passed", "message", "seconds"} for check in data["checks"])
+    assert all(math.isfinite(check["seconds"]) for check in data["checks"])
+
+
+def test_verification_leaves_the_global_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    verify_model(TinyModel, vocab_size=40, sequence_length=16, seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_error_while_the_code_is_loaded_is_told_with_its_line(tmp_path):
+    path = tmp_path / "model.py"
+    path.write_text(
+        textwrap.dedent("""
+        import torch
+        torch.zeros(2)[5]
+    """)
+    )
+
+    def make():
+        exec(compile(path.read_text(), str(path), "exec"), {})
+
+    failure = failure_of(verify_model(make, vocab_size=8, sequence_length=8, seed=0, source=path.read_text()))
+    assert failure.name == "contract"
+    assert "model.py:3" in failure.message
