@@ -1,0 +1,1 @@
+"""Parameters, architectures, and the encoding between an architecture and a vector."""

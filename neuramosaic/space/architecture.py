@@ -54,7 +54,8 @@ class Choice:
         _no_extra(data, ("name", "hyperparameters"), field_name)
         hyperparameters = data.get("hyperparameters", {})
         if not isinstance(hyperparameters, Mapping):
-            raise InvalidArchitectureError(f"{field_name}.hyperparameters", f"expected an object, got {hyperparameters!r}")
+            reason = f"expected an object, got {hyperparameters!r}"
+            raise InvalidArchitectureError(f"{field_name}.hyperparameters", reason)
         return cls(data["name"], dict(hyperparameters))
 
 
