@@ -1,1 +1,1 @@
-"""Papers: fetched, split into passages, embedded and searched. May not import the sandbox, nor any room above."""
+"""The room of papers: fetching, splitting, embedding, searching. Still empty; may import neuramosaic only."""
