@@ -11,7 +11,7 @@ from neuramosaic.errors import InvalidValueError
 from neuramosaic.search.base import Point
 from neuramosaic.search.candidates import CandidateSearch
 from neuramosaic.search.history import HistorySampler
-from neuramosaic.search.objectives import scalarise
+from neuramosaic.search.objectives import scalarise, winsorised
 from neuramosaic.search.sobol import SobolSequence
 from neuramosaic.search.surrogate import Feasibility, Surrogate
 from neuramosaic.seeds import stream_seed
@@ -51,7 +51,7 @@ class BayesSampler(HistorySampler):
         start = len(finished) + len(pending) < self.initial or len(finished) < 2
         if start or values is None or np.ptp(values) == 0:
             return dict(self._sequence.first_unseen(self.asked, taken))
-        surrogate = self._fitted(self._encoded([told.point for told in finished]), values)
+        surrogate = self._fitted(self._encoded([told.point for told in finished]), winsorised(values))
         surrogate.believe(self._encoded(pending))
         feasibility = self._fitted_feasibility()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from neuramosaic.errors import InvalidValueError
 from neuramosaic.search.base import Point
-from neuramosaic.search.history import HistorySampler
+from neuramosaic.search.history import ATTEMPTS, HistorySampler
 from neuramosaic.search.objectives import scalarise
 from neuramosaic.space.parameters import Key, ParameterSpace
 
@@ -56,12 +57,20 @@ class EvolutionSampler(HistorySampler):
             return self.space.sample(rng)
         values = scalarise([told.values for told in living if told.values is not None], rng)
         points = [told.point for told in living]
+        child = self._child(points, values, rng)
+        for _ in range(ATTEMPTS):
+            if self.space.key(child) not in taken:
+                break
+            child = self._child(points, values, rng)
+        return child
+
+    def _child(self, points: list[Point], values: npt.NDArray[np.float64], rng: np.random.Generator) -> Point:
         parent = self._winner(points, values, rng)
         if rng.random() < self.crossover:
             parent = self.space.crossover(parent, self._winner(points, values, rng), rng)
         return self.space.mutate(parent, rng)
 
-    def _winner(self, points: list[Point], values: np.ndarray, rng: np.random.Generator) -> Point:
+    def _winner(self, points: list[Point], values: npt.NDArray[np.float64], rng: np.random.Generator) -> Point:
         size = min(self.tournament, len(points))
         rivals = rng.choice(len(points), size=size, replace=False)
         return points[int(rivals[np.argmin(values[rivals])])]

@@ -1,4 +1,4 @@
-"""Several objectives as one: the scalarisation of ParEGO."""
+"""From what was told to what a model is fitted to: several objectives as one, and outliers tamed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+FENCE = 3.0  # Interquartile ranges above the upper quartile from which on a value is an outlier (Tukey's outer fence).
 AUGMENTATION = 0.05  # Weight of the plain sum, which breaks the ties that the maximum leaves.
 
 
@@ -29,3 +30,17 @@ def scalarise(values: Sequence[Sequence[float]], rng: np.random.Generator) -> np
     weighted = scaled * rng.dirichlet(np.ones(table.shape[1]))
     joined: npt.NDArray[np.float64] = weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1)
     return joined
+
+
+def winsorised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values with the wildly bad ones pulled in to Tukey's outer fence.
+
+    A loss that all but diverged is bad, however bad it is: left as it is, one such value would take up the whole scale
+    of a Gaussian process, to which all the others would look alike.
+
+    Args:
+        values: Minimised, shape `(n,)`, n >= 1.
+    """
+    lower, upper = np.quantile(values, (0.25, 0.75))
+    fence = upper + FENCE * (upper - lower)
+    return np.minimum(values, fence) if upper > lower else values

@@ -30,7 +30,7 @@ with warnings.catch_warnings():
 
 Array = npt.NDArray[np.float64]
 
-FIT_STEPS = 100  # L-BFGS steps per fit; the posterior hardly moves after some dozens.
+FIT_STEPS = 50  # L-BFGS steps per fit; the posterior hardly moves after some dozens.
 LEAST_VARIANCE = 1e-12  # Of a standardised value; keeps rounding from making it negative.
 LEAST_FEASIBILITY = 0.01  # No point is given up altogether: the estimate is a rough one.
 
