@@ -9,7 +9,7 @@ from graph.session import launch
 from neuramosaic.store.records import TrialState
 from neuramosaic.store.store import Store
 from ui.failures import DONE, FAILED, complain
-from ui.output import notices, print_json, results
+from ui.output import print_json, results, say
 from ui.snapshot import Snapshot, take_snapshot
 from ui.tables import leaderboard_table
 from ui.watch import Ending, last_words
@@ -50,6 +50,7 @@ def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bo
         print_json(result(snapshot, workspace))
     elif complete:
         results().print(leaderboard_table(snapshot.trials, unit=snapshot.unit, limit=TOP))
+        results().print()
         _go_on(snapshot, workspace)
     match ending:
         case Ending.FINISHED if complete:
@@ -57,16 +58,14 @@ def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bo
         case Ending.FINISHED:
             complain(f"no trial of study {study} completed: see why with 'neuramosaic trials {study}'")
         case Ending.STOPPED:
-            notices().print(f"stopped; go on with 'neuramosaic resume {study}'", soft_wrap=True)
+            say(f"study {study} was stopped in good order; it goes on with 'neuramosaic resume {study}'")
         case Ending.FAILED:
             complain(f"study {study} failed: {snapshot.study.message}; go on with 'neuramosaic resume {study}'")
         case Ending.DIED:
             words = last_words(study, workspace)
             complain(f"the process of study {study} died: {words}; go on with 'neuramosaic resume {study}'")
         case Ending.LEFT:
-            notices().print(
-                f"left study {study}; look again with 'neuramosaic status {study} --follow'", soft_wrap=True
-            )
+            say(f"left study {study}; look again with 'neuramosaic status {study} --follow'")
     return FAILED
 
 
@@ -90,7 +89,8 @@ def _go_on(snapshot: Snapshot, workspace: Path) -> None:
     if report.is_file():
         console.print(f"\nreport  {report.resolve()}", markup=False, soft_wrap=True)
     best = standing.best or standing.baseline
-    commands = [f"resume {study} --trials {2 * snapshot.config.trials}"]
+    finished = snapshot.study.state == "FINISHED"
+    commands = [f"resume {study} --trials {2 * snapshot.config.trials}" if finished else f"resume {study}"]
     if best is not None:
         commands += [f"show {best.id}", f"export {best.id} exported", f"reproduce {best.id}"]
     for index, command in enumerate(commands):

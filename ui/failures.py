@@ -75,8 +75,7 @@ def _wrong_usage(error: typer.TyperException) -> int:
     """Report what Typer says: its first line, and where the help is."""
     context = getattr(error, "ctx", None)
     message: str = getattr(error, "format_message", lambda: str(error))()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{message}\n")
+    if not message.strip():  # no command was named: Typer has printed the help
         return WRONG_USAGE
     hint = f" (see '{context.command_path} --help')" if context is not None else ""
     complain(f"{message.rstrip('.')}{hint}")

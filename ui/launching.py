@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from graph.session import launch, request_stop
+from graph.session import launch
 from neuramosaic.store.store import Store
 from ui.conclusion import conclude
 from ui.output import notices
@@ -25,11 +25,6 @@ def launch_and_watch(study: str, workspace: Path, *, as_json: bool, resumed: boo
     """
     with Store.open(workspace, create=False) as store:
         view = view_for(notices(), anew=resumed)
-        watcher = Watcher(store, study, workspace, view, process=launch(study, workspace))
-
-        def stop() -> None:
-            view.say(f"stopping study {study} in good order; Ctrl-C again leaves without waiting")
-            request_stop(study, workspace)
-
-        ending, snapshot = watcher.follow(stop)
+        watcher = Watcher(store, study, workspace, view, start=lambda: launch(study, workspace))
+        ending, snapshot = watcher.follow(lambda: store.push_command(study, "stop"))
         return conclude(ending, snapshot, workspace, as_json=as_json)

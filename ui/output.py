@@ -8,6 +8,7 @@ import sys
 from typing import IO, Any
 
 from rich.console import Console
+from rich.text import Text
 
 #: Columns of a table that is not shown on a terminal: wide enough that nothing is folded.
 PIPE_COLUMNS = 180
@@ -21,6 +22,12 @@ def results() -> Console:
 def notices() -> Console:
     """Return the console for progress and remarks: stderr."""
     return _console(sys.stderr)
+
+
+def say(remark: str, style: str = "") -> None:
+    """Print a remark on stderr: folded between words on a terminal, else one line."""
+    console = notices()
+    console.print(Text(remark, style), soft_wrap=not console.is_terminal)
 
 
 def print_json(document: Any) -> None:

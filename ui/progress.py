@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import termios
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -59,9 +61,7 @@ class PlainView:
         if self._after is None:
             self._after = snapshot.events[-1].id if snapshot.events else 0
         trials = {trial.id: trial for trial in snapshot.trials}
-        for event in snapshot.events:
-            if event.id <= self._after:
-                continue
+        for event in snapshot.events_after(self._after):
             self._after = event.id
             if event.kind == "finished" and event.trial in trials:
                 self._print(clock(event.time), _trial_line(trials[event.trial], event, snapshot))
@@ -94,9 +94,11 @@ class LiveView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._echo: list[Any] | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
+        self._echo = _silence_control_characters()
         self._live.start()
         return self
 
@@ -104,6 +106,8 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+        if self._echo is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, self._echo)
 
     def say(self, line: str) -> None:
         """Print a remark above the panel."""
@@ -112,6 +116,18 @@ class LiveView:
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
         self._live.update(panel(snapshot), refresh=True)
+
+
+def _silence_control_characters() -> list[Any] | None:
+    """Keep the terminal from writing "^C" into the panel; return the settings to restore, None if there is none."""
+    try:
+        before = termios.tcgetattr(sys.stdin)
+        quiet = list(before)
+        quiet[3] &= ~termios.ECHOCTL
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    except (termios.error, ValueError, OSError):  # stdin is no terminal, or closed
+        return None
+    return before
 
 
 def panel(snapshot: Snapshot) -> RenderableType:
@@ -185,10 +201,10 @@ def _best(snapshot: Snapshot) -> Text:
 
 def _journal(snapshot: Snapshot) -> Table:
     numbers = {trial.id: trial.number for trial in snapshot.trials}
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True, style="dim cyan")
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True, style="dim", width=8)
+    table.add_column(no_wrap=True, style="dim cyan", width=10)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for event in [event for event in snapshot.events if event.kind != "standing"][-JOURNAL_LINES:]:
         about = f"#{numbers[event.trial]} " if event.trial in numbers else ""
         table.add_row(clock(event.time), event.agent, Text(f"{about}{event.message}"))

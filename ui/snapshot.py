@@ -33,6 +33,10 @@ class Snapshot:
     alive: bool
     last_rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def events_after(self, event: int) -> list[Event]:
+        """Return the part of the journal that is newer than an event."""
+        return [other for other in self.events if other.id > event]
+
     @property
     def config(self) -> StudyConfig:
         """What was asked for."""

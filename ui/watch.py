@@ -19,6 +19,9 @@ from ui.snapshot import Snapshot, take_snapshot
 POLL_S = 0.5
 
 
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
 class View(Protocol):
     """What shows a study while it runs."""
 
@@ -59,19 +62,24 @@ class Watcher:
         study: Id of the study.
         workspace: Directory of the workspace.
         view: Where it is shown.
-        process: The session that was just started; None to follow one that somebody else started.
+        start: Starts the session that is followed; None to follow one that somebody else started.
     """
 
     def __init__(
-        self, store: Store, study: str, workspace: Path, view: View, process: subprocess.Popen[bytes] | None = None
+        self,
+        store: Store,
+        study: str,
+        workspace: Path,
+        view: View,
+        start: Callable[[], subprocess.Popen[bytes]] | None = None,
     ) -> None:
         self._store = store
         self._study = study
         self._workspace = workspace
         self._view = view
-        self._process = process
         events = store.events(study)
         self._seen = events[-1].id if events else 0
+        self._process = start() if start is not None else None
 
     @property
     def _alive(self) -> bool:
@@ -79,16 +87,18 @@ class Watcher:
             return self._process.poll() is None
         return is_running(self._study, self._workspace)
 
-    def follow(self, on_interrupt: Callable[[], None] | None = None) -> tuple[Ending, Snapshot]:
+    def follow(self, stop: Callable[[], object] | None = None) -> tuple[Ending, Snapshot]:
         """Show the study until its process ends.
 
         Args:
-            on_interrupt: Called at the first Ctrl-C; the second one leaves. None: the first one leaves.
+            stop: Asks the study to stop; called once after the first Ctrl-C, as soon as the study can be asked. The
+                second Ctrl-C leaves. None: the first one leaves.
 
         Returns:
             Why it ended, and how the study stood then.
         """
         snapshot = take_snapshot(self._store, self._study, self._alive)
+        interrupted = asked = False
         with self._view:
             while True:
                 try:
@@ -97,16 +107,22 @@ class Watcher:
                     self._view.show(snapshot)
                     if not alive:
                         return self._ending(snapshot), snapshot
+                    if stop is not None and interrupted and not asked and self._begun(snapshot):
+                        stop()
+                        asked = True
                     time.sleep(POLL_S)
                 except KeyboardInterrupt:
-                    if on_interrupt is None:
+                    if stop is None or interrupted:
                         return Ending.LEFT, snapshot
-                    on_interrupt()
-                    on_interrupt = None
+                    interrupted = True
+                    self._view.say(f"stopping {self._study} in good order; Ctrl-C again leaves without waiting")
+
+    def _begun(self, snapshot: Snapshot) -> bool:
+        """Whether the process has begun to run the study: before that, it heeds no command."""
+        return any(event.kind == "started" and event.agent == "session" for event in snapshot.events_after(self._seen))
 
     def _ending(self, snapshot: Snapshot) -> Ending:
-        begun = any(event.agent == "session" and event.id > self._seen for event in snapshot.events)
-        if self._process is not None and not begun:
+        if self._process is not None and not self._begun(snapshot):
             return Ending.DIED
         match snapshot.study.state:
             case StudyState.FINISHED:

@@ -11,7 +11,7 @@ from rich.text import Text
 from neuramosaic.errors import UnknownNameError, UsageError
 from ui.failures import DONE, FAILED
 from ui.options import DEFAULT_WORKSPACE, AsJson, SandboxName, Workspace
-from ui.output import notices, print_json, results
+from ui.output import notices, print_json, results, say
 from ui.tables import checks_table, plain_table
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
@@ -19,9 +19,25 @@ if TYPE_CHECKING:  # imported where it is used, so that --help is quick
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
+
+def _slot(name: str | None) -> str | None:
+    """Check the name of a slot.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    from neuramosaic.components.spec import Slot
+
+    if name is not None and name not in tuple(Slot):
+        raise UnknownNameError("slot", name, map(str, Slot))
+    return name
+
+
 SlotName = Annotated[
     str | None,
-    typer.Option("--slot", "-s", metavar="SLOT", help="mixer, channel, norm, position, residual, modulator."),
+    typer.Option(
+        "--slot", "-s", metavar="SLOT", callback=_slot, help="mixer, channel, norm, position, residual, modulator."
+    ),
 ]
 
 
@@ -107,11 +123,12 @@ def verify(
       neuramosaic component verify my_mixer.py --slot mixer --class MyMixer
     """
     from agents.verifier import verify_component
+    from sandbox.process import WARNING
 
+    if sandbox == "process":
+        say(WARNING, "yellow")
     with notices().status(f"verifying {target} ..."):
-        report = verify_component(
-            target, slot=slot, class_name=class_name, backend=sandbox or "auto", workspace=workspace
-        )
+        report = verify_component(target, slot=slot, class_name=class_name, backend=sandbox or "auto")
     verified = bool(report["verified"])
     if as_json:
         print_json(report)

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from neuramosaic.errors import UsageError
+from neuramosaic.errors import UnknownNameError, UsageError
 from ui.commands.opening import opened, study_of
 from ui.failures import DONE
 from ui.options import DEFAULT_WORKSPACE, AsJson, MaxHours, SandboxName, StudyName, Trials, Workers, Workspace
-from ui.output import notices, print_json, results
+from ui.output import notices, print_json, results, say
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
     from neuramosaic.study import StudyConfig
@@ -63,6 +62,7 @@ def run(
       neuramosaic run study.yaml --seed 1 --json
     """
     from graph.session import create_study
+    from neuramosaic.search.registry import sampler_names
     from neuramosaic.study import StudyConfig
     from sandbox.process import WARNING
     from ui.conclusion import conclude_detached
@@ -83,10 +83,12 @@ def run(
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     asked = StudyConfig.from_file(config, overrides) if config else StudyConfig.from_mapping(overrides)
+    if asked.sampler not in sampler_names():
+        raise UnknownNameError("sampler", asked.sampler, sampler_names())
     study = create_study(_anywhere(asked), workspace)
-    notices().print(f"study [bold cyan]{study}[/]: {asked.task}, workspace {workspace}", soft_wrap=True)
+    say(f"study {study}: {asked.task}, workspace {workspace}")
     if asked.sandbox == "process":
-        notices().print(Text(WARNING, "yellow"), soft_wrap=True)
+        say(WARNING, "yellow")
     if detach:
         return conclude_detached(study, workspace, as_json=as_json)
     return launch_and_watch(study, workspace, as_json=as_json)
@@ -127,10 +129,7 @@ def resume(
     if changes:
         extend_study(study, workspace, changes)
     elif record.state == "FINISHED":
-        notices().print(
-            f"study {study} is finished: to go on, raise its {record.config['trials']} trials with --trials N",
-            soft_wrap=True,
-        )
+        say(f"study {study} is finished: to go on, raise its {record.config['trials']} trials with --trials N")
     if detach:
         return conclude_detached(study, workspace, as_json=as_json)
     return launch_and_watch(study, workspace, as_json=as_json, resumed=True)
@@ -152,7 +151,7 @@ def stop(
 
     was_running = request_stop(study, workspace)
     if was_running and wait:
-        notices().print(f"waiting for study {study} to stop ...", soft_wrap=True)
+        say(f"waiting for study {study} to stop ...")
         while is_running(study, workspace):
             time.sleep(0.2)
     with opened(workspace) as store:

@@ -12,7 +12,7 @@ from sandbox.base import Exit, Limits
 from ui.failures import DONE, FAILED
 from ui.figures import size
 from ui.options import DEFAULT_WORKSPACE, AsJson, Workspace
-from ui.output import notices, print_json, results
+from ui.output import notices, print_json, results, say
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def run_in_sandbox(
     from sandbox.script import run_script
 
     if backend == "process":
-        notices().print(Text(WARNING, "yellow"), soft_wrap=True)
+        say(WARNING, "yellow")
     with notices().status(f"running {script.name} ...") as spinner:
         outcome = run_script(
             script,
@@ -101,7 +101,7 @@ def build(
                 source=source,
                 base=base or DEFAULT_BASE,
                 wheels=wheels,
-                on_progress=lambda line: notices().print(line, markup=False, soft_wrap=True),
+                on_progress=say,
             )
     finally:
         client.close()

@@ -13,7 +13,7 @@ from neuramosaic.store.records import TrialRecord, TrialState
 from ui.commands.opening import opened
 from ui.failures import DONE
 from ui.options import DEFAULT_WORKSPACE, AsJson, StudyName, Workspace
-from ui.output import notices, print_json, results
+from ui.output import print_json, results, say
 
 app = typer.Typer(rich_markup_mode="rich")
 PANEL = "Studies"
@@ -49,6 +49,7 @@ def studies(as_json: AsJson = False, workspace: Workspace = DEFAULT_WORKSPACE) -
                     "state": str(study.state),
                     "running": alive,
                     "message": study.message or None,
+                    "pid": study.pid if alive else None,
                     "created": study.created,
                     "finished_trials": sum(trial.state.finished for trial in trials),
                     "config": dict(study.config),
@@ -59,7 +60,7 @@ def studies(as_json: AsJson = False, workspace: Workspace = DEFAULT_WORKSPACE) -
     elif rows:
         results().print(studies_table(rows))
     else:
-        notices().print(f"the workspace {workspace} holds no study yet: start one with 'neuramosaic run'")
+        say(f"the workspace {workspace} holds no study yet: start one with 'neuramosaic run'")
     return DONE
 
 
@@ -90,7 +91,7 @@ def trials(
     elif found:
         results().print(trials_table(found, unit=unit))
     else:
-        notices().print(f"study {study} has no trial{' of that state' if states else ' yet'}")
+        say(f"study {study} has no trial{' of that state' if states else ' yet'}")
     return DONE
 
 
