@@ -37,10 +37,10 @@ TRACEBACK_CHARACTERS = 8_000
 
 def main() -> int:
     """Do one job; returns the exit status."""
-    root = Path(os.environ["NEURAMOSAIC_JOB"])
+    root, parent = Path(os.environ["NEURAMOSAIC_JOB"]), os.getppid()
     keep_freed_memory()
     warm_up()
-    if not wait_for(root / "in" / "ready"):
+    if not wait_for(root / "in" / "ready", parent):
         return 2
     try:
         request = json.loads((root / "in" / "job.json").read_text())
@@ -77,9 +77,8 @@ def warm_up() -> None:
     optimiser.step()
 
 
-def wait_for(ready: Path) -> bool:
-    """Wait until the job is there. Returns False if the process that started this one is gone."""
-    parent = os.getppid()
+def wait_for(ready: Path, parent: int) -> bool:
+    """Wait until the job is there. Returns False if the process `parent`, which started this one, is gone."""
     while not ready.exists():
         if os.getppid() != parent:
             return False
