@@ -173,6 +173,6 @@ def analyst(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
 def report(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Write the report that a person looks at."""
     lab, study = runtime.context, state["study"]
-    path = write_study_report(lab.store, study, lab.workspace)
+    path = write_study_report(lab.store, study, lab.workspace, finished=True)
     lab.store.add_event(study, "analyst", "report", f"wrote {path}")
     return {"report": str(path.relative_to(lab.workspace))}

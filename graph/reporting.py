@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from graph.plan import study_space
 from neuramosaic.analysis.report import write_report
 from neuramosaic.errors import NotFoundError, StoreError
 from neuramosaic.store.code import CodeRepository
-from neuramosaic.store.records import TrialRecord
+from neuramosaic.store.records import StudyState, TrialRecord
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 
 
-def write_study_report(store: Store, study: str, workspace: Path, path: Path | None = None) -> Path:
+def write_study_report(
+    store: Store, study: str, workspace: Path, path: Path | None = None, *, finished: bool = False
+) -> Path:
     """Write a study's report: one HTML file that opens offline.
 
     Args:
@@ -21,12 +24,15 @@ def write_study_report(store: Store, study: str, workspace: Path, path: Path | N
         study: Id of the study.
         workspace: Directory of the workspace.
         path: Where to write it; by default `artifacts/STUDY/report.html` in the workspace.
+        finished: Whether the study ends with this report, whatever the store says of it yet.
 
     Raises:
         NotFoundError: If there is no such study.
         StoreError: If it cannot be written.
     """
     record = store.study(study)
+    if finished:
+        record = replace(record, state=StudyState.FINISHED)
     trials = store.trials(study)
     code = CodeRepository(workspace / "code")
 

@@ -72,13 +72,13 @@ class StudyConfig(BaseModel):
     """Options of the sampler."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the search, of data order and of initialisation (separate named streams)."""
-    tokens: int = Field(default=131_072, ge=1)
+    tokens: int = Field(default=196_608, ge=1)
     """Tokens of training at the first rung."""
     rungs: int = Field(default=2, ge=1, le=8)
     """How many fidelity levels there are."""
     eta: int = Field(default=3, ge=2, le=16)
     """Each rung has `eta` times the tokens of the one before; of each rung the best 1 in `eta` are promoted."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     """Sequences per training step."""
     workers: int | None = Field(default=None, ge=1, le=1024)
     """Trials trained at once; by default one per two processors, at least 2 where there are 2."""

@@ -27,6 +27,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours, without black and yellow, which vanish on a dark or a light page."""
 MUTED = "#8c8c8c"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+RUNNING_MEAN = 8
 HIGHLIGHTED = 5
 CURVE_POINTS = 400
 
@@ -153,35 +154,66 @@ def _encode(trial: TrialRecord, space: ArchitectureSpace) -> np.ndarray | None:
 
 
 def loss_curves_figure(trials: Sequence[TrialRecord], curves: Curves, unit: str) -> go.Figure:
-    """Return validation loss against tokens seen, one line per trial; the leaders and the baseline have colours."""
-    figure = _figure("Loss curves", "tokens of training", loss_title(unit), "in colour: the leaders and the baseline")
+    """Return loss against tokens seen, one line per trial; the leaders and the baseline have colours.
+
+    The line is the train loss, averaged over the last `RUNNING_MEAN` rows; dots are the val loss where it was measured.
+    """
+    subtitle = f"line: train loss, running mean of {RUNNING_MEAN}; dots: val loss"
+    figure = _figure("Loss curves", "tokens of training", f"loss ({unit}, lower is better)", subtitle)
     rows = leaderboard(trials)
     leaders = [row.trial.id for row in rows if not row.is_baseline][:HIGHLIGHTED]
     leaders += [row.trial.id for row in rows if row.is_baseline][:1]
     baseline = {trial.id for trial in trials if trial.source == "baseline"}
     colours = dict(zip(leaders, PALETTE, strict=False))
     for trial in sorted(trials, key=lambda trial: trial.id in colours):
-        points = [
-            (row["tokens"], row["val_loss"]) for row in curves.get(trial.id, ()) if row.get("val_loss") is not None
-        ]
-        if not points:
+        curve = curves.get(trial.id, ())
+        line, dots = _thinned(_running_mean(_points(curve, "train_loss"))), _points(curve, "val_loss")
+        if not line and not dots:
             continue
-        points = points[:: -(-len(points) // CURVE_POINTS)] + points[-1:]
         led = trial.id in colours
-        dash = "dash" if trial.id in baseline else "solid"
+        hover = f"{escape(trial.id)}<br>{escape(trial.label)}<br>%{{x:,}} tokens: %{{y:.4f}}<extra></extra>"
+        common = {"opacity": 1.0 if led else 0.45, "legendgroup": trial.id, "hovertemplate": hover}
         figure.add_scatter(
-            x=[tokens for tokens, _ in points],
-            y=[loss for _, loss in points],
-            mode="lines+markers" if len(points) < 30 else "lines",
-            line={"color": colours.get(trial.id, MUTED), "width": 2 if led else 1, "dash": dash},
-            marker={"size": 5},
-            opacity=1.0 if led else 0.45,
+            x=[tokens for tokens, _ in line or dots],
+            y=[loss for _, loss in line or dots],
+            mode="lines",
+            line={
+                "color": colours.get(trial.id, MUTED),
+                "width": 2 if led else 1,
+                "dash": "dash" if trial.id in baseline else "solid",
+            },
             name=escape(f"{trial.id} (baseline)" if trial.id in baseline else trial.id),
             showlegend=led,
             legendrank=leaders.index(trial.id) if led else None,
-            hovertemplate=f"{escape(trial.id)}<br>{escape(trial.label)}<br>%{{x:,}} tokens: %{{y:.4f}}<extra></extra>",
+            **common,
         )
+        if dots:
+            figure.add_scatter(
+                x=[tokens for tokens, _ in dots],
+                y=[loss for _, loss in dots],
+                mode="markers",
+                marker={"size": 7, "color": colours.get(trial.id, MUTED)},
+                name=escape(f"{trial.id} val"),
+                showlegend=False,
+                **common,
+            )
     return figure
+
+
+def _points(curve: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
+    return [(row["tokens"], row[key]) for row in curve if row.get(key) is not None]
+
+
+def _running_mean(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    losses = [loss for _, loss in points]
+    windows = (losses[max(0, index + 1 - RUNNING_MEAN) : index + 1] for index in range(len(losses)))
+    return [(tokens, sum(window) / len(window)) for (tokens, _), window in zip(points, windows, strict=True)]
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    if len(points) <= CURVE_POINTS:
+        return points
+    return points[:: -(-len(points) // CURVE_POINTS)] + points[-1:]
 
 
 def cost_figure(trials: Sequence[TrialRecord], unit: str) -> go.Figure:

@@ -21,14 +21,14 @@ def wait(process, timeout_s=120):
 def facts(trials):
     """What must not depend on how often a session was killed."""
     return [
-        (t.number, t.architecture_id, t.source, t.rung, t.parent and t.parent.split(".")[1], t.commit, t.val_loss)
+        (t.number, t.architecture_id, t.source, t.rung, t.parent, t.commit, t.state, t.val_loss, t.outcome.reason)
         for t in trials
     ]
 
 
 @pytest.mark.slow
 def test_killed_at_ten_moments_and_resumed_equals_uninterrupted(tmp_path, tiny):
-    config = tiny.model_copy(update={"trials": 8})
+    config = tiny.model_copy(update={"trials": 6})
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     study = create_study(config, whole)
     assert wait(launch(study, whole)) == 0
@@ -43,7 +43,7 @@ def test_killed_at_ten_moments_and_resumed_equals_uninterrupted(tmp_path, tiny):
             session = launch(study, broken)
             # The kill falls somewhere between the first sign of life and the next trial's end, each time elsewhere.
             marker = len(store.events(study))
-            wanted = 1 + kills % 7
+            wanted = 1 + kills * 5 % 12
             deadline = time.monotonic() + 60
             while session.poll() is None and len(store.events(study)) < marker + wanted:
                 assert time.monotonic() < deadline
@@ -61,5 +61,6 @@ def test_killed_at_ten_moments_and_resumed_equals_uninterrupted(tmp_path, tiny):
         assert wait(launch(study, broken)) == 0
         trials = store.trials(study)
         assert store.study(study).state is StudyState.FINISHED
-    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert all(trial.state.finished for trial in trials)
+    assert {TrialState.COMPLETE} <= {trial.state for trial in trials}
     assert facts(trials) == facts(expected)
