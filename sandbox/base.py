@@ -7,7 +7,8 @@ Directory protocol inside the sandbox::
 
     /job/in/     read-only: job.json, model.py ...; the file `ready` appears last, and starts the worker
     /job/data/   read-only: what `SandboxConfig.data_dir` holds (train.bin, val.bin ...)
-    /job/out/    writable, capped in bytes and inodes: metrics.jsonl, result.json, weights.safetensors
+    /job/out/    writable, capped in bytes and inodes: metrics.jsonl, result.json, weights.safetensors; `.warm` from the
+                 moment the worker could take a job until it does
 """
 
 from __future__ import annotations

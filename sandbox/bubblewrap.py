@@ -67,9 +67,16 @@ class BubblewrapSandbox(PooledSandbox):
 
     name = "bubblewrap"
 
-    def __init__(self, config: SandboxConfig) -> None:
+    def __init__(self, config: SandboxConfig, *, use_groups: bool = True) -> None:
+        """Start nothing.
+
+        Args:
+            config: See there.
+            use_groups: Whether to limit by control group where that is possible.
+        """
         super().__init__(config)
-        self.limiter = ""
+        self.limiter = "watcher"
+        self._use_groups = use_groups
         self._numbers = itertools.count()
 
     def prepare(self) -> None:
@@ -84,12 +91,10 @@ class BubblewrapSandbox(PooledSandbox):
         self._binds = (*host_binds(), Bind(self._code, CODE))
         self._filter = seccomp.program()
         cgroup.remove_orphans()
-        if cgroup.available():
+        if self._use_groups and cgroup.available():
             self.limiter = "cgroup"
-        elif cgroup.systemd_scope_available():
+        elif self._use_groups and cgroup.systemd_scope_available():
             self.limiter = "systemd scope"
-        else:
-            self.limiter = "watcher"
 
     def launch(self, limits: Limits) -> Worker:
         """Start one worker in namespaces of its own."""

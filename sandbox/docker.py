@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
 import docker.errors
+import requests
 import requests.exceptions
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount, Ulimit
@@ -185,7 +187,7 @@ class DockerSandbox(PooledSandbox):
                 device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if self._gpu else [],
             )
             stdio = Stdio(limits.stdio_kib * 1024)
-            stdio.read_frames(self._client.api.attach(str(container.id), stream=True, logs=False, demux=True))
+            stdio.read_frames(Attachment(self._client, str(container.id)))
             container.start()
             if output is None:
                 descriptor = _open_output(self._client.api.inspect_container(str(container.id)))
@@ -221,6 +223,25 @@ def limiting(limits: Limits, cpus: float) -> dict[str, Any]:
             Ulimit(name="core", soft=0, hard=0),
         ],
     }
+
+
+class Attachment:
+    """What a container prints, from its start to its end."""
+
+    def __init__(self, client: docker.DockerClient, container: str) -> None:
+        self._stream = client.api.attach(container, stream=True, logs=False, demux=True)
+
+    def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
+        """Yield pieces of stdout and stderr."""
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):  # the engine was first
+            self._stream.close()
+        # The SDK closes the socket, but not the response that keeps its file descriptor open.
+        response: requests.Response = self._stream._response  # type: ignore[attr-defined]
+        response.close()
 
 
 class ContainerWorker(Worker):

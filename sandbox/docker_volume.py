@@ -53,11 +53,11 @@ class VolumeOutput:
     def __init__(self, keeper: Container, volume: Volume) -> None:
         self._keeper, self._volume = keeper, volume
         self._usage: Usage | None = None
-        self._next_read = 0.0
+        self._next_read: dict[str, float] = {}
 
     def read(self, name: str, offset: int, limit: int) -> bytes:
-        """Return a piece of a file; at most once a second, nothing in between."""
-        if time.monotonic() < self._next_read:
+        """Return a piece of a file; looks at most once a second, and returns nothing in between."""
+        if time.monotonic() < self._next_read.get(name, 0.0):
             return b""
         content = b""
         try:
@@ -68,7 +68,7 @@ class VolumeOutput:
             pass
         piece = content[offset : offset + limit]
         # The rest of what is there now may be read at once; for what is not written yet, wait.
-        self._next_read = 0.0 if len(piece) == limit else time.monotonic() + _READ_EVERY_S
+        self._next_read[name] = 0.0 if len(piece) == limit else time.monotonic() + _READ_EVERY_S
         return piece
 
     def usage(self) -> Usage | None:

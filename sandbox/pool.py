@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,9 +92,6 @@ class WorkerPool(Generic[W]):
         self._thread.join(timeout_s)
         while self._ready:
             self._ready.popleft().close()
-        deadline = time.monotonic() + timeout_s
-        with self._changed:
-            self._changed.wait_for(lambda: self._lent == 0, timeout=max(0.0, deadline - time.monotonic()))
 
     def _take(self) -> W:
         while True:
@@ -125,6 +121,8 @@ class WorkerPool(Generic[W]):
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._wanted)
                 if self._closed:
+                    # The lent ones are given back first: the end of this thread would end them.
+                    self._changed.wait_for(lambda: self._lent == 0)
                     return
             try:
                 worker = self._launch(self._limits)

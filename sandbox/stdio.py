@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
-from typing import IO
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 KEEP_FACTOR = 16
 """More than this many times the kept size is a flood, and ends the job."""
@@ -40,6 +40,18 @@ class Tail:
             return self._kept.decode("utf-8", errors="replace")
 
 
+class Frames(Protocol):
+    """Pairs of pieces of stdout and stderr, either of them None."""
+
+    def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
+        """Yield them as they come."""
+        ...
+
+    def close(self) -> None:
+        """End the stream."""
+        ...
+
+
 class Stdio:
     """Both output streams of one worker, read by a thread for each."""
 
@@ -64,19 +76,21 @@ class Stdio:
             thread.start()
             self._threads.append(thread)
 
-    def read_frames(self, frames: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """Begin to read pairs of (stdout, stderr) pieces, as a container engine sends them."""
+    def read_frames(self, frames: Frames) -> None:
+        """Begin to read pairs of (stdout, stderr) pieces, as a container engine sends them; closed at their end."""
         thread = threading.Thread(target=self._take_frames, args=(frames,), name="sandbox-stdio", daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _take_frames(self, frames: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+    def _take_frames(self, frames: Frames) -> None:
         try:
             for stdout, stderr in frames:
                 self.stdout.feed(stdout or b"")
                 self.stderr.feed(stderr or b"")
         except (OSError, ValueError):
             pass  # the connection went away; whether the container did, the engine is asked
+        finally:
+            frames.close()
 
     def ended(self, timeout_s: float) -> bool:
         """Wait for the end of the streams; return whether it has come."""

@@ -23,6 +23,10 @@ from sandbox.stdio import KEEP_FACTOR, Stdio
 from sandbox.workdir import InputDirectory
 
 POLL_S = 0.05
+WARM = ".warm"
+"""File in the output folder that says that a worker could take a job; see `sandbox.worker`."""
+WARM_LIMIT_S = 180.0
+_WARM_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Ending:
 
     exit_code: int | None
     out_of_memory: bool = False
+
+
+_CANCELLED = Verdict(Exit.KILLED, "cancelled")
 
 
 class Worker(ABC):
@@ -157,18 +164,22 @@ class PooledSandbox(ABC):
         cancel: threading.Event | None,
         on_metrics: Callable[[dict[str, Any]], None],
     ) -> Outcome:
-        worker.stdio.resize(limits.stdio_kib * 1024)
+        def cancelled() -> bool:
+            return self._stopping.is_set() or (cancel is not None and cancel.is_set())
+
         tail = MetricsTail(worker.output, on_metrics)
         started = time.monotonic()
-        worker.inputs.hand_over(job)
-        verdict: Verdict | None = None
-        while not worker.wait(POLL_S):
+        verdict = None if _is_warm(worker, cancelled) else _CANCELLED
+        if verdict is None:
+            worker.stdio.resize(limits.stdio_kib * 1024)
+            started = time.monotonic()
+            worker.inputs.hand_over(job)
+        while verdict is None and not worker.wait(POLL_S):
             tail.poll()
-            verdict = self._verdict(worker, limits, time.monotonic() - started, cancel)
-            if verdict is not None:
-                worker.kill()
-                break
+            verdict = _CANCELLED if cancelled() else _over_limit(worker, limits, time.monotonic() - started)
         seconds = time.monotonic() - started
+        if verdict is not None:
+            worker.kill()
         ending = worker.ending()
         worker.stdio.drain()
         tail.poll(to_end=True)
@@ -187,16 +198,6 @@ class PooledSandbox(ABC):
             reason=verdict.reason,
         )
 
-    def _verdict(
-        self, worker: Worker, limits: Limits, seconds: float, cancel: threading.Event | None
-    ) -> Verdict | None:
-        """Return why a running job must end now, if it must."""
-        if self._stopping.is_set() or (cancel is not None and cancel.is_set()):
-            return Verdict(Exit.KILLED, "cancelled")
-        if seconds > limits.wall_s:
-            return Verdict(Exit.TIMEOUT, f"wall limit of {limits.wall_s:g} s")
-        return _over_output(worker, limits) or worker.breach(limits)
-
     def stop(self) -> None:
         """End every worker, also those with a job, and remove what was made on the host."""
         with self._lock:
@@ -207,6 +208,35 @@ class PooledSandbox(ABC):
             self._pool = None
             self.release()
             atexit.unregister(self.stop)
+
+
+def _is_warm(worker: Worker, cancelled: Callable[[], bool]) -> bool:
+    """Wait until a worker could take a job; return False if the job was cancelled meanwhile.
+
+    Until here nothing untrusted has run: a worker that fails is the fault of the sandbox, not of the job.
+
+    Raises:
+        SandboxError: If it ended, or is not ready in `WARM_LIMIT_S`.
+    """
+    deadline = time.monotonic() + WARM_LIMIT_S
+    while worker.output.read(WARM, 0, 1) != b"1":
+        if cancelled():
+            return False
+        late = time.monotonic() > deadline
+        if late or worker.wait(_WARM_POLL_S):
+            worker.kill()
+            worker.stdio.drain()
+            said = (worker.stdio.stderr.text().strip().splitlines() or ["it said nothing"])[-1]
+            problem = f"was not ready after {WARM_LIMIT_S:.0f} s" if late else "ended before it had a job"
+            raise SandboxError(f"a sandbox worker {problem}: {said}")
+    return True
+
+
+def _over_limit(worker: Worker, limits: Limits, seconds: float) -> Verdict | None:
+    """Return the limit that a running job has gone over, if any."""
+    if seconds > limits.wall_s:
+        return Verdict(Exit.TIMEOUT, f"wall limit of {limits.wall_s:g} s")
+    return _over_output(worker, limits) or worker.breach(limits)
 
 
 def _over_output(worker: Worker, limits: Limits) -> Verdict | None:

@@ -31,6 +31,7 @@ from neuramosaic.training.memory import keep_freed_memory
 from sandbox.worker_jobs import Job, run_trial, verify_component_job, verify_model_job
 
 POLL_S = 0.01
+WARM = ".warm"
 #: A traceback longer than this says nothing more.
 TRACEBACK_CHARACTERS = 8_000
 
@@ -40,8 +41,11 @@ def main() -> int:
     root, parent = Path(os.environ["NEURAMOSAIC_JOB"]), os.getppid()
     keep_freed_memory()
     warm_up()
+    # Tells the host that the clock of a job may start. Gone before foreign code runs.
+    (root / "out" / WARM).write_bytes(b"1")
     if not wait_for(root / "in" / "ready", parent):
         return 2
+    (root / "out" / WARM).unlink()
     try:
         request = json.loads((root / "in" / "job.json").read_text())
         job = Job(root, request)
