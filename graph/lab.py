@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sandbox.registry import create_sandbox
-
 from agents.analyst import Analyst
 from agents.coder import Coder
 from agents.designer import Designer
@@ -23,6 +21,7 @@ from neuramosaic.store.records import Event
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 from sandbox.base import Limits, SandboxConfig
+from sandbox.registry import create_sandbox
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,9 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
         SandboxUnavailableError: If no sandbox can run here.
         NeuraMosaicError: What `plan_study` raises.
     """
-    config = StudyConfig.from_mapping(store.study(study).config)
-    plan = plan_study(config, workspace)
+    record = store.study(study)
+    config = StudyConfig.from_mapping(record.config)
+    plan = plan_study(config, workspace, record.task)
     code = CodeRepository(workspace / "code")
     artifacts = workspace / "artifacts" / study
     artifacts.mkdir(parents=True, exist_ok=True)

@@ -48,20 +48,30 @@ class Plan:
     threads: int
 
 
-def plan_study(config: StudyConfig, workspace: Path) -> Plan:
+def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any] | None = None) -> Plan:
     """Resolve a configuration: load the task's data into the workspace, build the space, fit the baseline in it.
 
     Args:
         config: The configuration.
         workspace: Directory of the workspace; the data is written below its `artifacts/data`.
+        recorded: What the store knows of the task's data, if the study exists already. Its files are used as they lie
+            in the workspace, whatever became of where they once came from.
 
     Raises:
         UnknownNameError, UnknownOptionError, InvalidValueError: If the configuration names what does not exist.
-        DataError: If the task's data cannot be had.
+        DataError: If the task's data cannot be had, or is no longer what was recorded.
         BudgetError: If not even the baseline fits the parameter budget.
     """
     task = create_task(config.task, **config.task_settings)
-    description, data_dir = _task_data(task, config, workspace)
+    data_dir = workspace / str(recorded["directory"]) if recorded else None
+    if data_dir is None or not data_dir.exists():
+        data_dir = _write_data(task, config, workspace)
+    description = read_description(data_dir)
+    if recorded and description["corpus"] != recorded["corpus"]:
+        raise DataError(
+            f"the data of this study is gone from {workspace / str(recorded['directory'])}, and {config.task} now "
+            "gives other data (another Python version, or a changed text file): put the folder back"
+        )
     space = study_space(config, description)
     space.baseline()
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -103,8 +113,8 @@ def study_space(config: StudyConfig, task: Mapping[str, Any]) -> ArchitectureSpa
     )
 
 
-def _task_data(task: Task, config: StudyConfig, workspace: Path) -> tuple[dict[str, Any], Path]:
-    """Load the task's data, write it unless an earlier study did, and return what a job may see of it."""
+def _write_data(task: Task, config: StudyConfig, workspace: Path) -> Path:
+    """Load the task's data, write it unless an earlier study did, and return the directory that a job may see."""
     data = task.load(stream(config.seed, "task"))
     directory = workspace / "artifacts" / "data" / content_id([task.name, task.settings(), data.corpus])[7:23]
     if not directory.exists():
@@ -119,4 +129,4 @@ def _task_data(task: Task, config: StudyConfig, workspace: Path) -> tuple[dict[s
                 raise DataError(f"cannot write the task's data to {directory}: {error.strerror or error}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return read_description(directory / SEARCH), directory / SEARCH
+    return directory / SEARCH

@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.registry import create_sandbox
-
 from agents.runner import Runner
 from graph.plan import plan_study
-from neuramosaic.errors import DataError, NeuraMosaicError, UsageError
+from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 from sandbox.base import Limits, SandboxConfig
+from sandbox.registry import create_sandbox
 
 #: Relative difference that is allowed when something of the environment differs (another machine or library version);
 #: in the very same environment the loss must be equal to the last bit.
@@ -81,12 +80,7 @@ def reproduce_trial(
         raise UsageError(f"trial {trial} is {record.state}: only a COMPLETE trial can be reproduced")
     study = store.study(record.study)
     config = StudyConfig.from_mapping(study.config)
-    plan = plan_study(config, workspace)
-    if plan.corpus != record.corpus:
-        raise DataError(
-            f"trial {trial} was trained on corpus {record.corpus[:19]}, this machine has {plan.corpus[:19]}: "
-            "another Python version or a changed text file"
-        )
+    plan = plan_study(config, workspace, study.task)
     environment = record.outcome.environment
     threads = int(environment.get("threads", plan.threads))
     name = backend or config.sandbox

@@ -43,9 +43,16 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
         NeuraMosaicError: What `plan_study` and the store raise; nothing was started then.
     """
     with Store.open(workspace) as store:
+        prefix, colon, path = config.task.partition(":")
+        if colon:  # the session may run, or be resumed, in another folder
+            config = config.model_copy(update={"task": f"{prefix}:{Path(path).expanduser().resolve()}"})
         plan = plan_study(config, workspace)
-        task = {**plan.data, "name": plan.task.name, "unit": plan.task.metric.unit, "settings": plan.task.settings()}
-        prefix = config.task.split(":", 1)[0]
+        task = {
+            **plan.data,
+            "unit": plan.task.metric.unit,
+            "settings": plan.task.settings(),
+            "directory": str(plan.data_dir.relative_to(workspace)),
+        }
         study = store.create_study(prefix, config.to_json(), task, plan.space.version).id
         store.add_event(study, "session", "created", f"{config.trials} trials of {config.params:,} parameters")
         return study
