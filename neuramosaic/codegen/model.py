@@ -76,7 +76,7 @@ class ModelWriter:
         position = self._choice(Slot.POSITION, self._architecture.position, "config.sequence_length")
         set_up = [
             "self.embed = nn.Embedding(config.vocab_size, WIDTH)",
-            "nn.init.normal_(self.embed.weight, std=0.02)",
+            "nn.init.normal_(self.embed.weight, std=WIDTH**-0.5)",
             *(position.lines("self.position = ", indent=0) if self._position else []),
             f"self.blocks = nn.ModuleList(make_block({', '.join(arguments)}) for {index} in range(DEPTH))",
             *self._choice(Slot.NORM, last.norm).lines("self.norm = ", indent=0),

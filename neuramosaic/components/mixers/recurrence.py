@@ -82,14 +82,15 @@ def chunked_recurrence(
         carry = torch.eye(k.shape[-1]).to(k) * carry - edge * (ender @ taken) * edge.mT
     updates = edge * (ender @ v)
 
-    state = torch.zeros_like(updates[:, :, 0])
+    # Chunk by chunk, heads and samples as one batch: state = update + carry (times) state.
+    advance = torch.baddbmm if delta else torch.addcmul
+    carries = carry.expand(*updates.shape[:3], -1, -1).flatten(0, 1).unbind(1)
+    state = torch.zeros_like(updates[:, :, 0]).flatten(0, 1)
     states = [state]
-    for step, update in zip(
-        carry.expand(-1, -1, updates.shape[2], -1, -1).unbind(2)[:-1], updates.unbind(2)[:-1], strict=True
-    ):
-        state = (step @ state if delta else step * state) + update
+    for step, update in zip(carries[:-1], updates.flatten(0, 1).unbind(1)[:-1], strict=True):
+        state = advance(update, step, state)
         states.append(state)
-    before = edge * torch.stack(states, dim=2)  # the state that each chunk finds, (B, H, N, K, V)
+    before = edge * torch.stack(states, dim=1).view_as(updates)  # the state that each chunk finds, (B, H, N, K, V)
 
     if delta:
         v = v - taken @ before
