@@ -11,7 +11,7 @@ import sys
 from neuramosaic.errors import SandboxUnavailableError
 from sandbox.base import Limits, SandboxConfig
 from sandbox.collect import SLACK_BYTES, OutputDirectory
-from sandbox.runtime import stage_code, worker_environment
+from sandbox.runtime import required_distributions, stage_code, worker_environment
 from sandbox.stdio import Stdio
 from sandbox.supervise import Ending, PooledSandbox, Verdict, Worker
 from sandbox.watch import TreeWatch
@@ -48,7 +48,9 @@ class ProcessSandbox(PooledSandbox):
                 self.name, "it confines nothing and was not asked for", "Ask for it by name if you trust the code."
             )
         self._scratch = Scratch(self.config.scratch, self.name)
-        self._code = stage_code(self._scratch.path / "code")
+        code = stage_code(self._scratch.path / "code")
+        packages = {str(entry.parent): None for package in required_distributions() for entry in package.entries}
+        self._python_path = os.pathsep.join([str(code), *packages])
 
     def launch(self, limits: Limits) -> Worker:
         """Start one child process."""
@@ -65,7 +67,7 @@ class ProcessSandbox(PooledSandbox):
             [sys.executable, "-m", "sandbox.confine", json.dumps(wanted)],
             cwd=root,
             env=worker_environment(
-                max(1, int(limits.cpus)), job=str(root), python_path=str(self._code), home=str(root / "tmp")
+                max(1, int(limits.cpus)), job=str(root), python_path=self._python_path, home=str(root / "tmp")
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

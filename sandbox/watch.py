@@ -30,12 +30,15 @@ class TreeWatch:
         if now < self._next:
             return None
         self._next = now + _INTERVAL_S
+        tree = self._tree()
         resident = threads = 0
-        for process in self._tree():
+        for process in tree:
             with contextlib.suppress(psutil.Error):
                 resident += process.memory_info().rss
                 threads += process.num_threads()
-        if resident > limits.memory_mib * 2**20:
+        most = limits.memory_mib * 2**20
+        # Forked processes share pages, which the first sum counts for each; the second is exact, and slow.
+        if resident > most and (len(tree) == 1 or sum(map(_proportional_bytes, tree)) > most):
             return Verdict(Exit.OUT_OF_MEMORY, f"out of memory: more than {limits.memory_mib} MiB")
         if threads > limits.pids:
             return Verdict(Exit.KILLED, f"process limit: more than {limits.pids} processes and threads")
@@ -64,3 +67,14 @@ class TreeWatch:
         for child in children:
             self._seen.setdefault(child.pid, child)
         return [self._root, *children]
+
+
+def _proportional_bytes(process: psutil.Process) -> int:
+    """Return a process's memory with shared pages divided among those that share them, in bytes."""
+    try:
+        full = process.memory_full_info()
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+    return int(getattr(full, "pss", full.uss))

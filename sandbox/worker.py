@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy
 import safetensors.torch  # noqa: F401 - imported now, so that writing weights does not pay for it
@@ -37,7 +37,7 @@ TRACEBACK_CHARACTERS = 8_000
 
 
 def main() -> int:
-    """Do one job; returns the exit status."""
+    """Do one job; returns the exit status, or for a script exits with its own."""
     root, parent = Path(os.environ["NEURAMOSAIC_JOB"]), os.getppid()
     keep_freed_memory()
     warm_up()
@@ -54,7 +54,8 @@ def main() -> int:
         return 2
     torch.set_num_threads(job.threads)
     if job.kind == "script":
-        return run_script(root / "in" / "script.py", [str(item) for item in request.get("argv", [])], root / "out")
+        # By Python's own end, as a program expects it: its exit handlers run, its open files are flushed.
+        sys.exit(run_script(root / "in" / "script.py", [str(item) for item in request.get("argv", [])], root / "out"))
     result: dict[str, Any] = {"verification": None, "training": None, "environment": environment(job)}
     try:
         KINDS[job.kind](job, result)
@@ -148,5 +149,12 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def leave(status: int) -> NoReturn:
+    """End at once: taking a process with PyTorch down in good order costs 0.9 s of processor time."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
