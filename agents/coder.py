@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from neuramosaic.codegen.generate import generate
-
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository

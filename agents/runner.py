@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.outcome import trial_outcome
-
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.records import TrialOutcome, TrialRecord
 from neuramosaic.study import StudyConfig
 from neuramosaic.training.config import TrainingConfig
 from sandbox.base import Exit, Job, Limits, Sandbox
+from sandbox.outcome import trial_outcome
 
 
 class Runner:
