@@ -9,29 +9,33 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graph.session import is_running
+from neuramosaic.store.records import TrialState
+from neuramosaic.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 CONFIG = """
 task: recall
 task_settings: {pairs: 2, keys: 4, values: 4, sequence_length: 16, train_sequences: 200, val_sequences: 16}
-params: 9k
+params: 20k
 trials: 9
 tokens: 1k
 rungs: 1
 batch_size: 8
-space: {mixers: [attention, gated_conv], channels: [mlp], modulators: [none], depth: [1, 2], max_pattern: 1}
+threads: 1
+space: {mixers: [attention, gated_conv], channels: [mlp, swiglu], modulators: [none]}
 """
 LONG = ("--tokens", "50M", "--trials", "1")
 
 
-def neuramosaic(workspace: Path, *words: object, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+def neuramosaic(workspace: Path, *words: object, timeout_s: float = 480) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(words),
         capture_output=True,
@@ -72,6 +76,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     config.write_text(CONFIG)
     words = ("run", config, "--trials", 2, "--sampler", "random", "--sandbox", "process", "--workers", 2, "--json")
     return workspace, document(neuramosaic(workspace, *words))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """A workspace to be made, whose sessions do not outlive the test."""
+    workspace = tmp_path / "scratch"
+    yield workspace
+    with Store.open(workspace) as store:
+        for study in store.studies():
+            if is_running(study.id, workspace) and study.pid is not None:
+                os.kill(study.pid, signal.SIGKILL)
 
 
 def test_run_ends_with_best_baseline_and_report(finished: tuple[Path, Any]) -> None:
@@ -130,14 +145,12 @@ def test_more_trials(finished: tuple[Path, Any], tmp_path: Path) -> None:
     assert grown["trials"] == {"COMPLETE": 4}
 
 
-def test_a_killed_terminal_stops_nothing_and_stop_and_resume_lose_nothing(
-    finished: tuple[Path, Any], tmp_path: Path
-) -> None:
-    workspace = Path(shutil.copytree(finished[0], tmp_path / "copy"))
+def test_a_closed_terminal_stops_nothing(finished: tuple[Path, Any], scratch: Path) -> None:
+    workspace = Path(shutil.copytree(finished[0], scratch))
     config = finished[0].parent / "study.yaml"
     words = ("run", config, *LONG, "--sandbox", "process")
     with subprocess.Popen(
-        command(words), cwd=tmp_path, env=environment(workspace), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        command(words), cwd=scratch.parent, env=environment(workspace), stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as watcher:
         wait_for(lambda: is_running("recall-2", workspace))
         watcher.send_signal(signal.SIGHUP)  # what a closing terminal sends
@@ -155,12 +168,26 @@ def test_a_killed_terminal_stops_nothing_and_stop_and_resume_lose_nothing(
     assert not again["was_running"]
 
 
-def test_ctrl_c_stops_in_good_order_and_says_how_to_go_on(finished: tuple[Path, Any], tmp_path: Path) -> None:
-    workspace = tmp_path / "workspace"
+def test_stop_and_resume_lose_nothing(finished: tuple[Path, Any], scratch: Path) -> None:
+    workspace = scratch
+    config = finished[0].parent / "study.yaml"
+    words = ("run", config, "--trials", 1, "--tokens", "40k", "--sampler", "random", "--sandbox", "process")
+    started = document(neuramosaic(workspace, *words, "--workers", 1, "--detach", "--json"))
+    with Store.open(workspace) as store:
+        wait_for(lambda: store.trials(started["study"], (TrialState.RUNNING,)))
+    assert document(neuramosaic(workspace, "stop", "recall-1", "--json"))["state"] == "STOPPED"
+    resumed = document(neuramosaic(workspace, "resume", "recall-1", "--json"))
+    assert resumed["state"] == "FINISHED"
+    trials = document(neuramosaic(workspace, "trials", "recall-1", "--json"))
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "COMPLETE"), (1, "COMPLETE")]
+
+
+def test_ctrl_c_stops_in_good_order_and_says_how_to_go_on(finished: tuple[Path, Any], scratch: Path) -> None:
+    workspace = scratch
     words = ("run", finished[0].parent / "study.yaml", *LONG, "--sandbox", "process")
     with subprocess.Popen(
         command(words),
-        cwd=tmp_path,
+        cwd=scratch.parent,
         env=environment(workspace),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -177,12 +204,12 @@ def test_ctrl_c_stops_in_good_order_and_says_how_to_go_on(finished: tuple[Path, 
     assert status["state"] == "STOPPED"
 
 
-def test_a_killed_session_is_said_in_one_line(finished: tuple[Path, Any], tmp_path: Path) -> None:
-    workspace = tmp_path / "workspace"
+def test_a_killed_session_is_said_in_one_line(finished: tuple[Path, Any], scratch: Path) -> None:
+    workspace = scratch
     words = ("run", finished[0].parent / "study.yaml", *LONG, "--sandbox", "process")
     with subprocess.Popen(
         command(words),
-        cwd=tmp_path,
+        cwd=scratch.parent,
         env=environment(workspace),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
