@@ -77,9 +77,10 @@ def chunked_recurrence(
     ender = (writer * until).mT
     if delta:
         system = strength * (asker @ writer.mT) * between
-        inverse = torch.linalg.solve_triangular(system, torch.eye(size).to(q), upper=False, unitriangular=True)
+        unit = torch.eye(size, dtype=q.dtype, device=q.device)
+        inverse = torch.linalg.solve_triangular(system, unit, upper=False, unitriangular=True)
         v, taken = inverse @ v, inverse @ (strength * since * asker)
-        carry = torch.eye(k.shape[-1]).to(k) * carry - edge * (ender @ taken) * edge.mT
+        carry = torch.eye(k.shape[-1], dtype=k.dtype, device=k.device) * carry - edge * (ender @ taken) * edge.mT
     updates = edge * (ender @ v)
 
     # Chunk by chunk, heads and samples as one batch: state = update + carry (times) state.
