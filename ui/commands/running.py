@@ -26,7 +26,7 @@ PANEL = "Studies"
 def run(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="[CONFIG.yaml]", help="Study configuration; options override it."),
+        typer.Argument(metavar="CONFIG.yaml", help="Study configuration; options override it."),
     ] = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", metavar="TASK", help="python-code, recall, text:FILE ...")
@@ -170,7 +170,7 @@ def stop(
 
 @app.command(rich_help_panel=PANEL)
 def status(
-    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="By default the newest study.")] = None,
+    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="By default the newest study.")] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing it until it ends; Ctrl-C only stops the showing.")
     ] = False,

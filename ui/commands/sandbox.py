@@ -29,7 +29,7 @@ def sandbox() -> None:
 @app.command("run", context_settings={"ignore_unknown_options": True})
 def run_in_sandbox(
     script: Annotated[Path, typer.Argument(metavar="SCRIPT.py", help="The program.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="What it is given.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="What it is given.")] = None,
     backend: Annotated[
         str, typer.Option("--backend", "-b", metavar="auto|docker|bubblewrap|process", help="Which sandbox.")
     ] = "auto",
