@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.base import Limits
+from sandbox.metrics import Readable
 
 MAX_DEPTH = 8
 SLACK_BYTES = 64 * 1024
@@ -45,12 +46,8 @@ class Usage:
         return ""
 
 
-class Output(Protocol):
+class Output(Readable, Protocol):
     """The host's view of `/job/out`."""
-
-    def read(self, name: str, offset: int, limit: int) -> bytes:
-        """Return up to `limit` bytes of a file; empty if it is absent or no regular file."""
-        ...
 
     def usage(self) -> Usage | None:
         """Return what it holds; None if that cannot be told at the moment."""
@@ -81,8 +78,9 @@ class OutputDirectory:
         self._fd = descriptor
         self._own_file_system = own_file_system
 
-    def read(self, name: str, offset: int, limit: int) -> bytes:
+    def read(self, name: str, offset: int, limit: int, *, latest: bool = False) -> bytes:
         """Return up to `limit` bytes of a file directly in the folder; empty if absent or no regular file."""
+        del latest  # it always is
         fd = _open_regular(name, self._fd)
         if fd is None:
             return b""

@@ -17,8 +17,11 @@ _CHUNK = 65536
 class Readable(Protocol):
     """Whatever can read a piece of an output file."""
 
-    def read(self, name: str, offset: int, limit: int) -> bytes:
-        """Return up to `limit` bytes from `offset`; empty if the file is absent or no regular file."""
+    def read(self, name: str, offset: int, limit: int, *, latest: bool = False) -> bytes:
+        """Return up to `limit` bytes from `offset`; empty if the file is absent or no regular file.
+
+        Unless the `latest` state is asked for, what was written a moment ago may be left for the next call.
+        """
         ...
 
 
@@ -35,7 +38,7 @@ class MetricsTail:
     def poll(self, *, to_end: bool = False) -> None:
         """Hand on what has been written since the last call: at most 64 KiB of it, or all with `to_end`."""
         while self._rows < MAX_ROWS:
-            data = self._source.read("metrics.jsonl", self._offset, _CHUNK)
+            data = self._source.read("metrics.jsonl", self._offset, _CHUNK, latest=to_end)
             self._offset += len(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:

@@ -21,7 +21,7 @@ import docker
 import docker.errors
 
 from neuramosaic.errors import InvalidValueError, SandboxError
-from sandbox.runtime import required_distributions
+from sandbox.runtime import ROOT_PACKAGES, required_distributions
 
 REPOSITORY = "neuramosaic-sandbox"
 DEFAULT_BASE = "python:3.11-slim"
@@ -129,16 +129,28 @@ def build_image(
 
 
 def _try_out(client: docker.DockerClient, tag: str) -> None:
-    """Import in a container what the worker imports, so that a missing library is found now."""
-    program = "import numpy, safetensors.torch, torch; torch.ones(2, requires_grad=True).sum().backward()"
+    """Import in a container what the worker imports, so that a missing library or another version is found now."""
+    program = (
+        "import importlib.metadata as m, numpy, safetensors.torch, torch\n"
+        "torch.ones(2, requires_grad=True).sum().backward()\n"
+        f"print(*(m.version(name) for name in {ROOT_PACKAGES!r}))"
+    )
     settings: dict[str, Any] = {"network_mode": "none", "read_only": True, "tmpfs": {"/tmp": "size=16m"}}
     try:
-        client.containers.run(tag, ["python3", "-c", program], remove=True, **settings)
+        printed = client.containers.run(tag, ["python3", "-c", program], remove=True, **settings)
     except docker.errors.ContainerError as error:
         client.images.remove(tag, force=True)
         raw = error.stderr if isinstance(error.stderr, bytes) else b""
         said = raw.decode(errors="replace").strip().splitlines()
         raise SandboxError(f"the new sandbox image cannot import PyTorch: {said[-1] if said else error}") from error
+    versions = {package.name: package.version for package in required_distributions(ROOT_PACKAGES)}
+    expected = [versions[name] for name in ROOT_PACKAGES]
+    if printed.decode().split() != expected:
+        client.images.remove(tag, force=True)
+        raise SandboxError(
+            f"the new sandbox image has {', '.join(ROOT_PACKAGES)} {printed.decode().strip()}, "
+            f"this machine {' '.join(expected)}: give the wheels of these versions"
+        )
 
 
 def _silent(_: str) -> None:

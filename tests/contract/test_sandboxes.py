@@ -416,10 +416,10 @@ def test_a_worker_that_cannot_start_is_an_error_of_the_sandbox_and_not_of_the_jo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = make("process", SandboxConfig(limits=LIMITS, allow_process=True, scratch=tmp_path))
-    monkeypatch.setattr("sandbox.process.worker_environment", lambda *_, job, **__: {"NEURAMOSAIC_JOB": job})
+    monkeypatch.setattr("sandbox.process.worker_environment", lambda *_, **__: {"NEURAMOSAIC_JOB": str(tmp_path)})
     sandbox.start()
     try:
-        with pytest.raises(SandboxError, match=r"ended before it had a job: .*No module named"):
+        with pytest.raises(SandboxError, match=r"ended before it had a job: .*No such file"):
             sandbox.run(script("pass"), limits=LIMITS, keep=tmp_path / "kept")
     finally:
         sandbox.stop()

@@ -11,7 +11,7 @@ class Growing:
     def __init__(self) -> None:
         self.data = b""
 
-    def read(self, name: str, offset: int, limit: int) -> bytes:
+    def read(self, name: str, offset: int, limit: int, *, latest: bool = False) -> bytes:
         assert name == "metrics.jsonl"
         return self.data[offset : offset + limit]
 
