@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from neuramosaic.errors import BudgetError
+from neuramosaic.errors import BudgetError, InvalidArchitectureError
 from neuramosaic.search.base import Sampler
 from neuramosaic.search.registry import create_sampler
 from neuramosaic.search.scheduler import Done, Promote, RungTrial, Sample, decide
@@ -116,9 +117,12 @@ class Designer:
 
     def _sample(self, trials: Sequence[TrialRecord]) -> Proposal:
         lowest = [trial for trial in trials if trial.rung == 0]
-        point = {trial.id: self._space.to_point(Architecture.from_json(trial.architecture)) for trial in lowest}
-        told = sorted((trial for trial in lowest if trial.state.finished), key=lambda trial: trial.finish_order or 0)
-        pending = [point[trial.id] for trial in lowest if not trial.state.finished]
+        point = self._points(lowest)
+        told = sorted(
+            (trial for trial in lowest if trial.state.finished and trial.id in point),
+            key=lambda trial: trial.finish_order or 0,
+        )
+        pending = [point[trial.id] for trial in lowest if not trial.state.finished and trial.id in point]
         known = {trial.architecture_id for trial in lowest}
         asked = max(trial.asked for trial in trials)
         sampler = self._new_sampler()
@@ -137,7 +141,7 @@ class Designer:
             pending.append(candidate)
         else:
             rng = stream(self._config.seed, "designer", "duplicate", asked)
-            architecture = architecture or self._space.baseline()
+            architecture = architecture or self._space.sample(rng)
             source = "mutation"
             while architecture.id in known:
                 architecture = self._space.mutate(architecture, rng)
@@ -150,3 +154,11 @@ class Designer:
             parent=None,
             why=f"{source} after {len(told)} results" + (f", {len(pending)} pending" if pending else ""),
         )
+
+    def _points(self, trials: Sequence[TrialRecord]) -> dict[str, dict[str, Any]]:
+        """Return the point of each trial in the space; the baseline may lie outside a restricted one."""
+        points = {}
+        for trial in trials:
+            with suppress(InvalidArchitectureError):
+                points[trial.id] = self._space.to_point(Architecture.from_json(trial.architecture))
+        return points

@@ -81,6 +81,8 @@ def _from_catalogue(name: str, slot: str | None) -> ComponentSpec:
 
 
 def _from_file(path: Path, slot: str | None, class_name: str | None) -> ComponentSpec:
+    if slot is not None and slot not in tuple(Slot):
+        raise UnknownNameError("slot", slot, map(str, Slot))
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -89,7 +91,7 @@ def _from_file(path: Path, slot: str | None, class_name: str | None) -> Componen
         class_name = _only_module(source, path)
     return ComponentSpec(
         name=class_name.lower(),
-        slot=Slot(slot or Slot.MIXER),
+        slot=Slot(slot) if slot else Slot.MIXER,
         class_name=class_name,
         summary=f"{class_name} of {path.name}",
         source=source,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from agents.analyst import Analyst
@@ -14,6 +13,7 @@ from agents.coder import Coder
 from agents.designer import Designer
 from agents.literature import Literature
 from agents.runner import Runner
+from graph.control import seconds_spent
 from graph.plan import Plan, plan_study
 from graph.workers import TrialWorkers
 from neuramosaic.store.code import CodeRepository
@@ -112,22 +112,3 @@ def _deadline(config: StudyConfig, events: list[Event]) -> float | None:
     if config.max_hours is None:
         return None
     return time.monotonic() + config.max_hours * 3600 - seconds_spent(events)
-
-
-def seconds_spent(events: list[Event]) -> float:
-    """Return the wall time that a study's sessions took together, in seconds, from its journal.
-
-    A session begins with its "started" event and ends with the last event before the next one begins: a killed session
-    counts up to its last sign of life.
-    """
-    total, begin, last = 0.0, None, None
-    for event in events:
-        at = datetime.fromisoformat(event.time).timestamp()
-        if event.agent == "session" and event.kind == "started":
-            if begin is not None and last is not None:
-                total += last - begin
-            begin = at
-        last = at
-    if begin is not None and last is not None:
-        total += last - begin
-    return total

@@ -13,8 +13,10 @@ from typing import Any
 from neuramosaic.canonical import content_id
 from neuramosaic.components.registry import Catalogue, catalogue
 from neuramosaic.errors import DataError
+from neuramosaic.search.registry import create_sampler
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.space.layout import NO_MODULATOR
 from neuramosaic.study import StudyConfig
 from neuramosaic.tasks.base import Task
 from neuramosaic.tasks.files import SEARCH, read_description, write_task_data
@@ -74,6 +76,7 @@ def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any]
         )
     space = study_space(config, description)
     space.baseline()
+    create_sampler(config.sampler, space.parameters, seed=config.seed, **config.sampler_settings)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = config.workers or max(1, min(processors, 2), processors // 2)
     return Plan(
@@ -109,7 +112,7 @@ def study_space(config: StudyConfig, task: Mapping[str, Any]) -> ArchitectureSpa
         norms=limits.norms,
         positions=limits.positions,
         residuals=limits.residuals,
-        modulators=limits.modulators,
+        modulators=(NO_MODULATOR,) if limits.modulators == () else limits.modulators,
     )
 
 

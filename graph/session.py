@@ -1,20 +1,13 @@
-"""A session: one process that runs one study, whoever started it.
-
-The command line and the app start a session with `launch`, watch it through the store, and steer it through the store's
-table of commands. Closing the terminal or the browser stops nothing. A session holds a lock file while it lives, so
-that a study never runs twice at once, and so that a killed session is told from a living one.
-"""
+"""A session: one process that runs one study, whoever started it. `graph.control` starts, watches and stops it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +15,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from graph.build import build_graph
+from graph.control import hold_lock, is_running, log_path
 from graph.lab import Lab, open_lab
 from graph.plan import plan_study
 from neuramosaic.errors import NeuraMosaicError, StoreError, UsageError
@@ -44,7 +38,7 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
     """
     with Store.open(workspace) as store:
         prefix, colon, path = config.task.partition(":")
-        if colon:  # the session may run, or be resumed, in another folder
+        if colon and path:  # the session may run, or be resumed, in another folder
             config = config.model_copy(update={"task": f"{prefix}:{Path(path).expanduser().resolve()}"})
         plan = plan_study(config, workspace)
         task = {
@@ -74,43 +68,6 @@ def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> Non
         store.set_study_config(study, config.to_json())
 
 
-def is_running(study: str, workspace: Path) -> bool:
-    """Whether a living process runs the study."""
-    path = _lock_path(study, workspace)
-    if not path.exists():
-        return False
-    with path.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def request_stop(study: str, workspace: Path) -> bool:
-    """Ask a study to stop in good order; return whether it was running."""
-    with Store.open(workspace, create=False) as store:
-        store.study(study)
-        if not is_running(study, workspace):
-            return False
-        store.push_command(study, "stop")
-        return True
-
-
-def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
-    """Start a session in a process of its own that outlives this one; it writes `artifacts/STUDY/session.log`."""
-    log = log_path(study, workspace)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "graph.session", str(workspace.resolve()), study],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
 def run_study(study: str, workspace: Path) -> StudyState:
     """Run a study, from its beginning or from wherever it stands, in this process; return where it stands then.
 
@@ -120,7 +77,7 @@ def run_study(study: str, workspace: Path) -> StudyState:
     """
     with Store.open(workspace, create=False) as store:
         store.study(study)
-        with _lock(study, workspace):
+        with hold_lock(study, workspace):
             for command in store.pending_commands(study):  # left over from a session that was killed
                 store.finish_command(command.id)
             store.set_study_state(study, StudyState.RUNNING, pid=os.getpid())
@@ -164,27 +121,6 @@ def _record_failure(store: Store, study: str, message: str) -> None:
         store.add_event(study, "session", "failed", message)
     except StoreError:
         pass
-
-
-def log_path(study: str, workspace: Path) -> Path:
-    """Return where a session's output goes."""
-    return workspace / "artifacts" / study / "session.log"
-
-
-def _lock_path(study: str, workspace: Path) -> Path:
-    return workspace / "artifacts" / study / "session.lock"
-
-
-@contextmanager
-def _lock(study: str, workspace: Path) -> Iterator[None]:
-    path = _lock_path(study, workspace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"study {study} is running already: watch it with 'status {study}'") from error
-        yield
 
 
 def main() -> int:

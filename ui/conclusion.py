@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from graph.session import launch
+from graph.control import launch
 from neuramosaic.store.records import TrialState
 from neuramosaic.store.store import Store
 from ui.failures import DONE, FAILED, complain

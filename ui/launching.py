@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from graph.session import launch
+from graph.control import launch
 from neuramosaic.store.store import Store
 from ui.conclusion import conclude
 from ui.output import notices

@@ -84,9 +84,9 @@ class Snapshot:
     @property
     def elapsed_s(self) -> float:
         """Wall time of all sessions together, in seconds."""
-        from graph.lab import seconds_spent
+        from graph.control import seconds_spent
 
-        spent = seconds_spent(list(self.events))
+        spent = seconds_spent(self.events)
         return spent + (seconds_since(self.events[-1].time) if self.alive and self.events else 0.0)
 
     @property

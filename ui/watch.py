@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from graph.session import is_running, log_path
+from graph.control import is_running, log_path
 from neuramosaic.store.records import StudyState
 from neuramosaic.store.store import Store
 from ui.snapshot import Snapshot, take_snapshot

@@ -40,7 +40,7 @@ class PythonCode:
     metric = Metric("val_loss", "nats per byte")
     byte_level = True
 
-    def __init__(self, *, sequence_length: int = 256) -> None:
+    def __init__(self, *, sequence_length: int = 128) -> None:
         self.sequence_length = whole_number("task.sequence_length", sequence_length, 8, LONGEST_SEQUENCE)
         self.sanity: str | None = "a uniform guess over 256 byte values is ln 256 = 5.55 nats per byte (8 bits)"
 

@@ -1,6 +1,7 @@
 """The whole graph, with a scripted sandbox in the place of a real one."""
 
 import itertools
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 import graph.lab
-from graph.session import create_study, extend_study, is_running, request_stop, run_study
+from graph.control import is_running, request_stop
+from graph.session import create_study, extend_study, run_study
 from neuramosaic.errors import SandboxError, UsageError
 from neuramosaic.store.records import StudyState, TrialState
 from neuramosaic.store.store import Store
+from neuramosaic.study import StudyConfig
 from sandbox.base import Exit
 from sandbox.scripted import ScriptedSandbox
 
@@ -184,3 +187,34 @@ def test_the_wall_limit_ends_a_study_in_good_order(laboratory, tiny):
     trials = laboratory.trials(study)
     assert 1 <= len(trials) < tiny.trials
     assert all(trial.state.finished for trial in trials)
+
+
+def test_the_baseline_may_lie_outside_a_restricted_space(laboratory, tiny):
+    space = {"mixers": ["min_gru"], "channels": ["mlp"], "modulators": [], "max_pattern": 1, "depth": [1, 2]}
+    config = StudyConfig.from_mapping({**tiny.to_json(), "space": space, "sampler": "bayes"})
+    study = create_study(config, laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    baseline, *others = (trial for trial in laboratory.trials(study) if trial.rung == 0)
+    assert "mixer:attention" in baseline.components
+    assert len(others) == tiny.trials
+    for trial in others:
+        assert {"mixer:min_gru", "channel:mlp"} <= set(trial.components)
+        assert not any(name.startswith("modulator:") for name in trial.components)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampler": "bayess"}, "unknown sampler 'bayess': did you mean 'bayes'"),
+        ({"sampler_settings": {"colour": 1}}, "unknown option 'colour'"),
+        ({"space": {"mixers": ["atention"]}}, "unknown mixer 'atention': did you mean 'attention'"),
+        ({"task": "recal"}, "unknown task 'recal': did you mean 'recall'"),
+        ({"task_settings": {"sequence_lenght": 3}}, "did you mean 'sequence_length'"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_runs(laboratory, tiny, change, message):
+    config = StudyConfig.from_mapping({**tiny.to_json(), **change})
+    with pytest.raises(UsageError, match=re.escape(message)):
+        create_study(config, laboratory.workspace)
+    with Store.open(laboratory.workspace) as store:
+        assert store.studies() == []

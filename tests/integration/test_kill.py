@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from graph.session import create_study, is_running, launch
+from graph.control import is_running, launch
+from graph.session import create_study
 from neuramosaic.store.records import StudyState, TrialState
 from neuramosaic.store.store import Store
 

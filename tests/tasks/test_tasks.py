@@ -206,7 +206,7 @@ def test_wrong_names_and_settings(name, settings, error, message):
 
 
 def test_settings_are_listed_with_their_defaults():
-    assert task_settings("python-code") == {"sequence_length": 256}
+    assert task_settings("python-code") == {"sequence_length": 128}
     assert task_settings("text:anything.txt")["val_percent"] == 10
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from graph.session import is_running
+from graph.control import is_running
 from neuramosaic.store.records import TrialState
 from neuramosaic.store.store import Store
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuramosaic.errors import UnknownNameError, UsageError
+from neuramosaic.errors import UsageError
 from ui.commands.opening import opened, study_of
 from ui.failures import DONE
 from ui.options import DEFAULT_WORKSPACE, AsJson, MaxHours, SandboxName, StudyName, Trials, Workers, Workspace
 from ui.output import notices, print_json, results, say
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
-    from neuramosaic.study import StudyConfig
+    pass
 
 app = typer.Typer(rich_markup_mode="rich")
 PANEL = "Studies"
@@ -62,7 +61,6 @@ def run(
       neuramosaic run study.yaml --seed 1 --json
     """
     from graph.session import create_study
-    from neuramosaic.search.registry import sampler_names
     from neuramosaic.study import StudyConfig
     from sandbox.process import WARNING
     from ui.conclusion import conclude_detached
@@ -83,9 +81,7 @@ def run(
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     asked = StudyConfig.from_file(config, overrides) if config else StudyConfig.from_mapping(overrides)
-    if asked.sampler not in sampler_names():
-        raise UnknownNameError("sampler", asked.sampler, sampler_names())
-    study = create_study(_anywhere(asked), workspace)
+    study = create_study(asked, workspace)
     say(f"study {study}: {asked.task}, workspace {workspace}")
     if asked.sandbox == "process":
         say(WARNING, "yellow")
@@ -113,7 +109,8 @@ def resume(
       neuramosaic resume python-code-1
       neuramosaic resume python-code-1 --trials 32
     """
-    from graph.session import extend_study, is_running
+    from graph.control import is_running
+    from graph.session import extend_study
     from ui.conclusion import conclude_detached
     from ui.launching import launch_and_watch
 
@@ -147,7 +144,7 @@ def stop(
     Example:
       neuramosaic stop python-code-1
     """
-    from graph.session import is_running, request_stop
+    from graph.control import is_running, request_stop
 
     was_running = request_stop(study, workspace)
     if was_running and wait:
@@ -183,7 +180,7 @@ def status(
       neuramosaic status
       neuramosaic status python-code-1 --follow
     """
-    from graph.session import is_running
+    from graph.control import is_running
     from ui.conclusion import conclude
     from ui.progress import panel, view_for
     from ui.snapshot import take_snapshot
@@ -205,12 +202,3 @@ def status(
         if not alive and snapshot.study.state != "FINISHED":
             results().print(f"\nnot running; go on with 'neuramosaic resume {name}'", soft_wrap=True)
         return DONE
-
-
-def _anywhere(config: StudyConfig) -> StudyConfig:
-    """Return the configuration with the path of a text task made absolute, so that it resumes from any directory."""
-    kind, _, path = config.task.partition(":")
-    if kind != "text" or not path:
-        return config
-    changed: dict[str, Any] = {"task": f"text:{os.path.abspath(os.path.expanduser(path))}"}
-    return config.model_copy(update=changed)

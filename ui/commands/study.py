@@ -36,7 +36,7 @@ def studies(as_json: AsJson = False, workspace: Workspace = DEFAULT_WORKSPACE) -
     Example:
       neuramosaic studies --workspace ./workspace
     """
-    from graph.session import is_running
+    from graph.control import is_running
     from ui.tables import studies_table
 
     with opened(workspace) as store:

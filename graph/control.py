@@ -1,0 +1,102 @@
+"""Starting, finding and stopping the process that runs a study; light, so that a command that only looks is quick.
+
+The command line and the app start a session with `launch`, watch it through the store, and steer it through the store's
+table of commands. Closing the terminal or the browser stops nothing. A session holds a lock file while it lives, so
+that a study never runs twice at once, and so that a killed session is told from a living one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from neuramosaic.errors import UsageError
+from neuramosaic.store.records import Event
+from neuramosaic.store.store import Store
+
+
+def is_running(study: str, workspace: Path) -> bool:
+    """Whether a living process runs the study."""
+    path = _lock_path(study, workspace)
+    if not path.exists():
+        return False
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def request_stop(study: str, workspace: Path) -> bool:
+    """Ask a study to stop in good order; return whether it was running."""
+    with Store.open(workspace, create=False) as store:
+        store.study(study)
+        if not is_running(study, workspace):
+            return False
+        store.push_command(study, "stop")
+        return True
+
+
+def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
+    """Start a session in a process of its own that outlives this one; it writes `artifacts/STUDY/session.log`."""
+    log = log_path(study, workspace)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "graph.session", str(workspace.resolve()), study],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def seconds_spent(events: Sequence[Event]) -> float:
+    """Return the wall time that a study's sessions took together, in seconds, from its journal.
+
+    A session begins with its "started" event and ends with the last event before the next one begins: a killed session
+    counts up to its last sign of life.
+    """
+    total, begin, last = 0.0, None, None
+    for event in events:
+        at = datetime.fromisoformat(event.time).timestamp()
+        if event.agent == "session" and event.kind == "started":
+            if begin is not None and last is not None:
+                total += last - begin
+            begin = at
+        last = at
+    if begin is not None and last is not None:
+        total += last - begin
+    return total
+
+
+def log_path(study: str, workspace: Path) -> Path:
+    """Return where a session's output goes."""
+    return workspace / "artifacts" / study / "session.log"
+
+
+def _lock_path(study: str, workspace: Path) -> Path:
+    return workspace / "artifacts" / study / "session.lock"
+
+
+@contextmanager
+def hold_lock(study: str, workspace: Path) -> Iterator[None]:
+    """Hold a study's lock.
+
+    Raises:
+        UsageError: If another process holds it.
+    """
+    path = _lock_path(study, workspace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"study {study} is running already: watch it with 'status {study}'") from error
+        yield
