@@ -227,7 +227,7 @@ def host_binds() -> tuple[Bind, ...]:
 
 def _site_entries() -> list[Path]:
     entries = {entry for distribution in required_distributions() for entry in distribution.entries}
-    return sorted(entry for entry in entries if entry.suffix not in (".pth", ".dist-info") or "torch" in entry.name)
+    return sorted(entry for entry in entries if entry.suffix not in (".pth", ".dist-info"))
 
 
 def _hidden() -> list[str]:
