@@ -25,6 +25,7 @@ from sandbox.runtime import (
     JOB,
     SANDBOX_UID,
     SITE,
+    cache_bytecode,
     interpreter,
     required_distributions,
     stage_code,
@@ -88,6 +89,7 @@ class BubblewrapSandbox(PooledSandbox):
             require_readable(self.config.data_dir)
         self._scratch = Scratch(self.config.scratch, self.name)
         self._code = stage_code(self._scratch.path / "code")
+        cache_bytecode()
         self._binds = (*host_binds(), Bind(self._code, CODE))
         self._filter = seccomp.program()
         cgroup.remove_orphans()

@@ -12,6 +12,7 @@ import os
 import py_compile
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -80,10 +81,15 @@ def standard_library() -> Path:
     return Path(sysconfig.get_path("stdlib"))
 
 
-def bytecode_is_cached() -> bool:
-    """Whether torch's bytecode lies beside its source; without it each worker compiles for some ten seconds."""
+def cache_bytecode() -> None:
+    """Have the host write the bytecode of what the worker imports, if an installer left that to the first import.
+
+    A worker whose packages are read-only never could, and would compile PyTorch for itself each time.
+    """
     spec = importlib.util.find_spec("torch")
-    return spec is not None and spec.origin is not None and Path(importlib.util.cache_from_source(spec.origin)).exists()
+    if spec is not None and spec.origin and not os.path.exists(importlib.util.cache_from_source(spec.origin)):
+        program = "import sandbox.worker; sandbox.worker.warm_up()"
+        subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
 
 
 def stage_code(target: Path) -> Path:
