@@ -77,6 +77,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             scratch=artifacts / "scratch",
             label=f"{workspace.resolve()}:{study}",
         ),
+        on_progress=lambda line: store.add_event(study, "runner", "sandbox", line),
     )
     store.add_event(study, "runner", "sandbox", f"starting the {sandbox.name} sandbox", data={"backend": sandbox.name})
     sandbox.start()

@@ -125,7 +125,8 @@ def _write_data(task: Task, config: StudyConfig, workspace: Path) -> Path:
         partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".partial-"))
         try:
             write_task_data(data, partial)
-            partial.chmod(0o755)  # a sandbox reads it as another user
+            for path in (partial, *partial.rglob("*")):  # a sandbox reads it as another user
+                path.chmod(0o755 if path.is_dir() else 0o644)
             partial.rename(directory)
         except OSError as error:
             if not directory.exists():  # unless another process was quicker

@@ -38,7 +38,7 @@ class Laboratory:
 @pytest.fixture
 def laboratory(tmp_path, monkeypatch, answer):
     made = Laboratory(tmp_path / "ws", ScriptedSandbox(answer))
-    monkeypatch.setattr(graph.lab, "create_sandbox", lambda name, config: made.sandbox)
+    monkeypatch.setattr(graph.lab, "create_sandbox", lambda name, config, on_progress: made.sandbox)
     return made
 
 
