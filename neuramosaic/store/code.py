@@ -41,12 +41,12 @@ class CodeRepository:
             self._git("init", "--quiet", "--initial-branch=main", ".")
 
     def commit(self, name: str, files: Mapping[str, str], message: str) -> str:
-        """Commit files under the ref `refs/models/NAME` and return the commit's id.
+        """Commit files under a ref below `refs/models/NAME` and return the commit's id.
 
         The id depends on the files and the message alone: committing the same again returns the same id.
 
         Args:
-            name: Last part of the ref, such as the hex digits of an architecture id.
+            name: Part of the ref, such as the hex digits of an architecture id.
             files: Text by plain file name.
             message: Commit message.
         """
@@ -56,7 +56,8 @@ class CodeRepository:
             entries.append(f"100644 blob {blob}\t{file}")
         tree = self._git("mktree", stdin="\n".join(entries) + "\n")
         commit = self._git("commit-tree", tree, "-m", message)
-        ref = f"refs/models/{name}"
+        # The commit is part of its own ref: another study may have other code for the same architecture.
+        ref = f"refs/models/{name}/{commit[:12]}"
         # A process killed inside update-ref may have left this lock; the ref names content, so a second writer of it
         # would write the same: the lock protects nothing here.
         (self.path / ".git" / f"{ref}.lock").unlink(missing_ok=True)
@@ -82,7 +83,7 @@ class CodeRepository:
                 capture_output=True,
                 text=True,
                 check=False,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**_without_git(os.environ), **_ENVIRONMENT},
             )
         except FileNotFoundError as error:
             raise StoreError("git is not installed: generated code is kept in git; install it and try again") from error
@@ -90,3 +91,8 @@ class CodeRepository:
             detail = done.stderr.strip().splitlines()[-1:] or ["no message"]
             raise StoreError(f"git {arguments[0]} failed in {self.path}: {detail[0]}")
         return done.stdout.strip() if strip else done.stdout
+
+
+def _without_git(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what git itself sets, as for a hook: it would lead to the caller's repository instead of this one."""
+    return {name: value for name, value in environment.items() if not name.startswith("GIT_")}
