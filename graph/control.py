@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,9 @@ from pathlib import Path
 from neuramosaic.errors import UsageError
 from neuramosaic.store.records import Event
 from neuramosaic.store.store import Store
+
+#: How often a lock is tried, 0.05 s apart.
+LOCK_ATTEMPTS = 10
 
 
 def is_running(study: str, workspace: Path) -> bool:
@@ -44,17 +48,30 @@ def request_stop(study: str, workspace: Path) -> bool:
 
 
 def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
-    """Start a session in a process of its own that outlives this one; it writes `artifacts/STUDY/session.log`."""
-    log = log_path(study, workspace)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    """Start a session in a process of its own that outlives this one; it writes `artifacts/STUDY/session.log`.
+
+    The lock is taken here and handed over, so that the study counts as running, and can be stopped, from now on.
+
+    Raises:
+        UsageError: If a process runs the study already.
+    """
+    with hold_lock(study, workspace) as lock, log_path(study, workspace).open("ab") as output:
+        with Store.open(workspace, create=False) as store:
+            discard_commands(store, study)
         return subprocess.Popen(
-            [sys.executable, "-m", "graph.session", str(workspace.resolve()), study],
+            [sys.executable, "-m", "graph.session", str(workspace.resolve()), study, str(lock)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(lock,),
         )
+
+
+def discard_commands(store: Store, study: str) -> None:
+    """Drop what was asked of an earlier session, which died before it could do it."""
+    for command in store.pending_commands(study):
+        store.finish_command(command.id)
 
 
 def seconds_spent(events: Sequence[Event]) -> float:
@@ -86,8 +103,8 @@ def _lock_path(study: str, workspace: Path) -> Path:
 
 
 @contextmanager
-def hold_lock(study: str, workspace: Path) -> Iterator[None]:
-    """Hold a study's lock.
+def hold_lock(study: str, workspace: Path) -> Iterator[int]:
+    """Hold a study's lock, and yield its file descriptor; a child that inherits the descriptor holds the lock too.
 
     Raises:
         UsageError: If another process holds it.
@@ -95,8 +112,12 @@ def hold_lock(study: str, workspace: Path) -> Iterator[None]:
     path = _lock_path(study, workspace)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"study {study} is running already: watch it with 'status {study}'") from error
-        yield
+        for attempt in range(LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt == LOCK_ATTEMPTS - 1:
+                    raise UsageError(f"study {study} is running already: watch it with 'status {study}'") from error
+                time.sleep(0.05)  # somebody may only be looking, in `is_running`
+        yield file.fileno()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents.analyst import Analyst
 from agents.coder import Coder
 from agents.designer import Designer
 from agents.literature import Literature
-from agents.runner import Runner
+from agents.runner import Runner, trial_limits
 from graph.control import seconds_spent
 from graph.plan import Plan, plan_study
 from graph.workers import TrialWorkers
+from neuramosaic.errors import UsageError
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.records import Event
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
-from sandbox.base import Limits, SandboxConfig
+from sandbox.base import SandboxConfig
 from sandbox.registry import create_sandbox
 
 
@@ -35,6 +37,7 @@ class Lab:
         literature, designer, coder, analyst: The agents.
         workers: Where trials run.
         deadline: Monotonic time at which the study's wall limit is reached; None without one.
+        sandbox_failures: How often the sandbox failed in this session, by trial.
     """
 
     workspace: Path
@@ -46,6 +49,7 @@ class Lab:
     analyst: Analyst
     workers: TrialWorkers
     deadline: float | None
+    sandbox_failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def out_of_time(self) -> bool:
@@ -64,6 +68,11 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
     record = store.study(study)
     config = StudyConfig.from_mapping(record.config)
     plan = plan_study(config, workspace, record.task)
+    if plan.space.version != record.space_version:
+        raise UsageError(
+            f"study {study} was made with another version of the components: its trials would not be comparable; "
+            "start a new study with 'run'"
+        )
     code = CodeRepository(workspace / "code")
     artifacts = workspace / "artifacts" / study
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -72,7 +81,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
         SandboxConfig(
             data_dir=plan.data_dir,
             workers=plan.workers,
-            limits=Limits(memory_mib=config.memory_mib, cpus=float(plan.threads)),
+            limits=trial_limits(config, plan.threads),
             allow_process=config.sandbox == "process",
             scratch=artifacts / "scratch",
             label=f"{workspace.resolve()}:{study}",

@@ -21,7 +21,7 @@ from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState
 
 #: How often the runner looks for commands while it waits, in seconds.
 POLL_S = 0.25
-#: How often a trial is started again after the sandbox itself failed.
+#: How often the sandbox itself may fail on a trial before the session ends; the study can be resumed then.
 MAX_SANDBOX_FAILURES = 3
 
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -103,7 +103,7 @@ def runner(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             return {"finished": finished, "stopping": True}
         for message in lab.workers.collect(POLL_S):
             if isinstance(message, Metrics):
-                lab.store.add_metrics(message.trial.id, message.trial.attempts, message.rows)
+                _keep(lab, message)
             elif _end(lab, message):
                 finished.append(message.trial.id)
     return {"finished": finished, "stopping": False}
@@ -117,11 +117,16 @@ def _start(lab: Lab, trial: TrialRecord) -> None:
     lab.workers.submit(started)
 
 
+def _keep(lab: Lab, metrics: Metrics) -> None:
+    lab.store.add_metrics(metrics.trial.id, metrics.trial.attempts, metrics.rows)
+
+
 def _end(lab: Lab, ended: Ended) -> bool:
     """Tell the store how a trial ended; start it again if only the sandbox failed. Returns whether it is finished."""
     trial = ended.trial
     if ended.error is not None:
-        if not isinstance(ended.error, SandboxError) or trial.attempts >= MAX_SANDBOX_FAILURES:
+        lab.sandbox_failures[trial.id] += 1
+        if not isinstance(ended.error, SandboxError) or lab.sandbox_failures[trial.id] >= MAX_SANDBOX_FAILURES:
             raise ended.error
         lab.store.add_event(trial.study, "runner", "retry", f"sandbox failed: {ended.error}", trial=trial.id)
         lab.store.release_trial(trial.id)
@@ -148,11 +153,12 @@ def _cancel(lab: Lab) -> None:
     lab.workers.cancel_all()
     while lab.workers.in_flight:
         for message in lab.workers.collect(POLL_S):
-            if isinstance(message, Ended):
-                if message.error is not None:
-                    lab.store.release_trial(message.trial.id)
-                else:
-                    _end(lab, message)
+            if isinstance(message, Metrics):
+                _keep(lab, message)
+            elif isinstance(message.error, SandboxError):  # it may well be the kill
+                lab.store.release_trial(message.trial.id)
+            else:
+                _end(lab, message)
 
 
 def pause(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from graph.build import build_graph
-from graph.control import hold_lock, is_running, log_path
+from graph.control import discard_commands, hold_lock, is_running, log_path
 from graph.lab import Lab, open_lab
 from graph.plan import plan_study
 from neuramosaic.errors import NeuraMosaicError, StoreError, UsageError
@@ -68,8 +68,13 @@ def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> Non
         store.set_study_config(study, config.to_json())
 
 
-def run_study(study: str, workspace: Path) -> StudyState:
+def run_study(study: str, workspace: Path, *, locked: bool = False) -> StudyState:
     """Run a study, from its beginning or from wherever it stands, in this process; return where it stands then.
+
+    Args:
+        study: Id of the study.
+        workspace: Directory of the workspace.
+        locked: Whether this process was handed the study's lock by `launch`.
 
     Raises:
         UsageError: If another process runs it.
@@ -77,9 +82,9 @@ def run_study(study: str, workspace: Path) -> StudyState:
     """
     with Store.open(workspace, create=False) as store:
         store.study(study)
-        with hold_lock(study, workspace):
-            for command in store.pending_commands(study):  # left over from a session that was killed
-                store.finish_command(command.id)
+        with nullcontext() if locked else hold_lock(study, workspace):
+            if not locked:
+                discard_commands(store, study)
             store.set_study_state(study, StudyState.RUNNING, pid=os.getpid())
             store.add_event(study, "session", "started", f"process {os.getpid()}")
             try:
@@ -124,10 +129,11 @@ def _record_failure(store: Store, study: str, message: str) -> None:
 
 
 def main() -> int:
-    """Run one session: `python -m graph.session WORKSPACE STUDY`."""
-    workspace, study = Path(sys.argv[1]), sys.argv[2]
+    """Run one session: `python -m graph.session WORKSPACE STUDY LOCK`, where LOCK is an inherited file descriptor."""
+    workspace, study, lock = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    os.set_inheritable(lock, False)
     try:
-        run_study(study, workspace)
+        run_study(study, workspace, locked=True)
     except NeuraMosaicError as error:
         sys.stderr.write(f"{error}\n")
         return 1
