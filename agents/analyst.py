@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from neuramosaic.analysis.leaderboard import compare_with_baseline, leaderboard
 from neuramosaic.store.records import TrialRecord, TrialState
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a study stands at the highest fidelity that anything has completed besides the baseline.
+    """Where a study stands at the highest fidelity that the baseline and another trial have completed.
 
     Attributes:
         completed: Trials COMPLETE.
@@ -53,18 +54,11 @@ class Analyst:
     """Reads all trials of a study and says where it stands."""
 
     def standing(self, trials: Sequence[TrialRecord]) -> Standing:
-        """Compare like with like: at one fidelity, the highest that a trial other than the baseline has completed."""
+        """Compare like with like: at the highest fidelity that both the baseline and another trial have completed."""
         complete = [trial for trial in trials if trial.val_loss is not None]
         failed = sum(trial.state is TrialState.FAILED for trial in trials)
-        others = [trial for trial in complete if trial.source != "baseline"]
-        if not others:
-            return Standing(len(complete), failed)
-        tokens = max(trial.fidelity_tokens for trial in others)
-        best = min(
-            (trial for trial in others if trial.fidelity_tokens == tokens),
-            key=lambda trial: (trial.val_loss or 0.0, trial.number),
-        )
-        baseline = next(
-            (trial for trial in complete if trial.source == "baseline" and trial.fidelity_tokens == tokens), None
-        )
-        return Standing(len(complete), failed, tokens, best, baseline)
+        comparison = compare_with_baseline(trials)
+        if comparison is not None:
+            return Standing(len(complete), failed, comparison.fidelity.tokens, comparison.best, comparison.baseline)
+        best = next((row.trial for row in leaderboard(trials) if not row.is_baseline), None)
+        return Standing(len(complete), failed, best.fidelity_tokens if best else None, best)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from neuramosaic.errors import BudgetError, InvalidArchitectureError
+from neuramosaic.errors import InvalidArchitectureError
 from neuramosaic.search.base import Sampler
 from neuramosaic.search.registry import create_sampler
 from neuramosaic.search.scheduler import Done, Promote, RungTrial, Sample, decide
@@ -127,21 +127,16 @@ class Designer:
         asked = max(trial.asked for trial in trials)
         sampler = self._new_sampler()
         sampler.restore(asked, [(point[trial.id], trial.val_loss) for trial in told])
-        source, architecture = sampler.name, None
+        source, architecture = sampler.name, self._space.baseline()
         for _ in range(MAX_DUPLICATES):
             (candidate,) = sampler.ask(1, pending)
             asked += 1
-            try:
-                architecture = self._space.from_point(candidate)
-            except BudgetError:
-                sampler.tell(candidate, None)
-                continue
+            architecture = self._space.from_point(candidate)
             if architecture.id not in known:
                 break
             pending.append(candidate)
         else:
             rng = stream(self._config.seed, "designer", "duplicate", asked)
-            architecture = architecture or self._space.sample(rng)
             source = "mutation"
             while architecture.id in known:
                 architecture = self._space.mutate(architecture, rng)

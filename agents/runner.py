@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neuramosaic.provenance import code_version
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.records import TrialOutcome, TrialRecord
-from neuramosaic.study import StudyConfig
+from neuramosaic.study import PARAMS_TOLERANCE, StudyConfig
 from neuramosaic.training.config import TrainingConfig
 from sandbox.base import Exit, Job, Limits, Sandbox
 from sandbox.outcome import trial_outcome
+
+#: Room in the output for everything but the weights.
+OUTPUT_SLACK_MIB = 64
+
+
+def trial_limits(config: StudyConfig, threads: int) -> Limits:
+    """Return what a trial of a study may use; the wall time is set when it runs."""
+    weights_mib = math.ceil(4 * config.params * (1 + PARAMS_TOLERANCE) / 2**20)
+    return Limits(memory_mib=config.memory_mib, cpus=float(threads), output_mib=OUTPUT_SLACK_MIB + weights_mib)
 
 
 class Runner:
@@ -91,11 +103,10 @@ class Runner:
         assert trial.commit is not None
         request = self.request(trial)
         model = self._code.read(trial.commit, "model.py")
-        limits = Limits(
+        limits = replace(
+            trial_limits(self._config, self._threads),
             # The training loop stops by itself at its own limit; this one is for a model that hangs.
             wall_s=self._config.trial_minutes * 60 * 1.2 + 60,
-            memory_mib=self._config.memory_mib,
-            cpus=float(self._threads),
         )
         outcome = self._sandbox.run(
             Job(trial.id, request, {"model.py": model.encode()}),
@@ -106,4 +117,5 @@ class Runner:
         )
         if outcome.exit is Exit.KILLED and cancel.is_set():
             return None
-        return trial_outcome(outcome, request)
+        told = trial_outcome(outcome, request)
+        return replace(told, environment={**told.environment, "neuramosaic": code_version()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -49,9 +50,13 @@ def export_trial(store: Store, trial: str, workspace: Path, directory: Path) -> 
         autoescape=False,
     )
     readme = templates.get_template("export.md.j2").render(trial=record, study=study, weights=WEIGHTS)
-    directory.mkdir(parents=True, exist_ok=True)
     texts = {"model.py": source, "config.json": json.dumps(config, indent=2) + "\n", "README.md": readme}
-    for name, text in texts.items():
-        (directory / name).write_text(text, encoding="utf-8")
-    shutil.copyfile(weights, directory / WEIGHTS)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as partial:
+        draft = Path(partial) / "draft"
+        draft.mkdir()
+        for name, text in texts.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        shutil.copyfile(weights, draft / WEIGHTS)
+        draft.replace(directory)  # whole, or not at all
     return [*(directory / name for name in texts), directory / WEIGHTS]

@@ -17,9 +17,9 @@ from neuramosaic.search.registry import create_sampler
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.space.layout import NO_MODULATOR
-from neuramosaic.study import StudyConfig
+from neuramosaic.study import PARAMS_TOLERANCE, StudyConfig
 from neuramosaic.tasks.base import Task
-from neuramosaic.tasks.files import SEARCH, read_description, write_task_data
+from neuramosaic.tasks.files import SEARCH, TEST, check_files, read_description, write_task_data
 from neuramosaic.tasks.registry import create_task
 
 
@@ -69,6 +69,7 @@ def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any]
     if data_dir is None or not data_dir.exists():
         data_dir = _write_data(task, config, workspace)
     description = read_description(data_dir)
+    check_files(data_dir, description)
     if recorded and description["corpus"] != recorded["corpus"]:
         raise DataError(
             f"the data of this study is gone from {workspace / str(recorded['directory'])}, and {config.task} now "
@@ -103,6 +104,7 @@ def study_space(config: StudyConfig, task: Mapping[str, Any]) -> ArchitectureSpa
     return ArchitectureSpace(
         catalogue(),
         params_budget=config.params,
+        tolerance=PARAMS_TOLERANCE,
         vocab_size=task["vocab_size"],
         sequence_length=task["sequence_length"],
         max_pattern=limits.max_pattern,
@@ -122,11 +124,13 @@ def _write_data(task: Task, config: StudyConfig, workspace: Path) -> Path:
     directory = workspace / "artifacts" / "data" / content_id([task.name, task.settings(), data.corpus])[7:23]
     if not directory.exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.parent.chmod(0o700)  # it may be somebody's private text; a sandbox is given what lies below
         partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".partial-"))
         try:
             write_task_data(data, partial)
             for path in (partial, *partial.rglob("*")):  # a sandbox reads it as another user
                 path.chmod(0o755 if path.is_dir() else 0o644)
+            (partial / TEST).chmod(0o700)
             partial.rename(directory)
         except OSError as error:
             if not directory.exists():  # unless another process was quicker

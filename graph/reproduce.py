@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.runner import Runner
+from agents.runner import Runner, trial_limits
 from graph.plan import plan_study
 from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
-from sandbox.base import Limits, SandboxConfig
+from sandbox.base import SandboxConfig
 from sandbox.registry import create_sandbox
 
 #: Relative difference that is allowed when something of the environment differs (another machine or library version);
@@ -90,7 +90,7 @@ def reproduce_trial(
             SandboxConfig(
                 data_dir=plan.data_dir,
                 workers=1,
-                limits=Limits(memory_mib=config.memory_mib, cpus=float(threads)),
+                limits=trial_limits(config, threads),
                 allow_process=name == "process",
                 scratch=Path(scratch) / "scratch",
                 label=f"reproduce:{scratch}",

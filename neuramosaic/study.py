@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from neuramosaic.errors import InvalidValueError, UnknownOptionError, UsageError
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
+#: Greatest relative difference of a model's parameters from the study's budget.
+PARAMS_TOLERANCE = 0.05
 
 
 def parse_count(text: str | int) -> int:
@@ -24,7 +26,7 @@ def parse_count(text: str | int) -> int:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kmgb]?)", str(text).strip().lower().replace("_", ""))
     count = round(float(match[1]) * _UNITS[match[2]]) if match else 0
     if count < 1:
-        raise ValueError(f"{text!r} is not a count: write for instance 300000, 300k or 1.5M")
+        raise ValueError("a count such as 300000, 300k or 1.5M")
     return count
 
 

@@ -7,7 +7,7 @@ from neuramosaic.study import StudyConfig, parse_count
 def test_counts_are_read_as_people_write_them():
     assert [parse_count(text) for text in ("300k", "1.5M", "2_000", 7)] == [300_000, 1_500_000, 2_000, 7]
     for text in ("", "k", "-3", "0", "3x", "1e5"):
-        with pytest.raises(ValueError, match="not a count"):
+        with pytest.raises(ValueError, match="a count such as 300000"):
             parse_count(text)
 
 
@@ -26,6 +26,7 @@ def test_a_bad_value_names_its_field(key, value):
     with pytest.raises(InvalidValueError) as caught:
         StudyConfig.from_mapping({key: value})
     assert caught.value.field == key
+    assert "is not valid: expected " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -8,6 +8,7 @@ What a search may see and what only the final test may see lie in two directorie
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -52,6 +53,27 @@ def read_description(directory: Path) -> dict[str, Any]:
     return description
 
 
+def check_files(directory: Path, description: Mapping[str, Any]) -> None:
+    """Check that the files of all splits are what was once written.
+
+    Args:
+        directory: Where they lie.
+        description: What `write_task_data` returned.
+
+    Raises:
+        DataError: If a file is missing or its content has changed; names it.
+    """
+    for split in description["splits"].values():
+        for array in filter(None, (split["tokens"], split["weights"])):
+            path = directory / Path(array["file"]).name
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            if hashlib.sha256(content).hexdigest() != array["sha256"]:
+                raise DataError(f"{path}: its content has changed since the study began; put the file back")
+
+
 def read_split(directory: Path, description: Mapping[str, Any]) -> Split:
     """Map a split's arrays into memory, read-only.
 
@@ -90,7 +112,8 @@ def _dump(array: np.ndarray, directory: Path, name: str) -> dict[str, Any]:
     if array.dtype.name not in _DTYPES:
         raise DataError(f"{name}: arrays of a task are uint8 or uint16, got {array.dtype}")
     np.ascontiguousarray(array).astype(_DTYPES[array.dtype.name], copy=False).tofile(directory / name)
-    return {"file": name, "dtype": array.dtype.name, "shape": list(array.shape)}
+    digest = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+    return {"file": name, "dtype": array.dtype.name, "shape": list(array.shape), "sha256": digest}
 
 
 def _map(directory: Path, description: Mapping[str, Any]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 Left out are site-packages (differs from one environment to the next) and test directories (several distributions do not
 ship them). Of files with the same content only the first by path is kept, so that no duplicate can lie in two splits.
+Near copies (the tables of `encodings` are much alike) may: compare losses on it, and do not read them as absolute.
 """
 
 from __future__ import annotations

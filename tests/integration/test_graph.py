@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 import graph.lab
-from graph.control import is_running, request_stop
+from graph.control import is_running, launch, request_stop
 from graph.session import create_study, extend_study, run_study
-from neuramosaic.errors import SandboxError, UsageError
+from neuramosaic.errors import DataError, SandboxError, UsageError
 from neuramosaic.store.records import StudyState, TrialState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -218,3 +218,78 @@ def test_what_does_not_exist_is_refused_before_anything_runs(laboratory, tiny, c
         create_study(config, laboratory.workspace)
     with Store.open(laboratory.workspace) as store:
         assert store.studies() == []
+
+
+class Crash(BaseException):
+    """What a killed process looks like from inside: nothing after it runs."""
+
+
+@pytest.mark.parametrize("call", [1, 4])
+@pytest.mark.parametrize("write", ["add_trial", "set_commit", "start_trial", "tell"])
+def test_a_crash_right_after_any_write_loses_and_doubles_nothing(laboratory, tiny, monkeypatch, write, call):
+    whole = create_study(tiny, laboratory.workspace)
+    run_study(whole, laboratory.workspace)
+    broken = create_study(tiny, laboratory.workspace)
+    original, calls = getattr(Store, write), itertools.count(1)
+
+    def crashing(self, *args, **kwargs):
+        result = original(self, *args, **kwargs)
+        if next(calls) == call:
+            raise Crash
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, write, crashing)
+        with pytest.raises(Crash):
+            run_study(broken, laboratory.workspace)
+    assert len(laboratory.trials(broken)) < len(laboratory.trials(whole))
+    assert run_study(broken, laboratory.workspace) is StudyState.FINISHED
+    assert sequence(laboratory.trials(broken)) == sequence(laboratory.trials(whole))
+
+
+def test_a_changed_data_file_is_refused(laboratory, tiny):
+    study = create_study(tiny, laboratory.workspace)
+    with Store.open(laboratory.workspace) as store:
+        folder = laboratory.workspace / store.study(study).task["directory"]
+    file = folder / "val.tokens.bin"
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="content has changed"):
+        run_study(study, laboratory.workspace)
+    assert laboratory.trials(study) == []
+
+
+def test_interruptions_do_not_count_as_failures_of_the_sandbox(laboratory, tiny, answer):
+    study = create_study(tiny.model_copy(update={"trials": 1, "rungs": 1}), laboratory.workspace)
+    with Store.open(laboratory.workspace) as store:
+        for _ in range(3):
+            laboratory.sandbox.script = lambda job: (_ for _ in ()).throw(Crash)
+            with pytest.raises(Crash):
+                run_study(study, laboratory.workspace)
+        assert store.trials(study)[0].attempts == 3
+    failures = iter([SandboxError("a hiccup")])
+
+    def hiccup(job):
+        error = next(failures, None)
+        if error:
+            raise error
+        return answer(job)
+
+    laboratory.sandbox.script = hiccup
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+
+
+def test_a_stop_right_after_the_launch_is_heard(tmp_path, tiny):
+    workspace = tmp_path / "ws"
+    study = create_study(tiny, workspace)
+    session = launch(study, workspace)
+    try:
+        assert is_running(study, workspace)
+        assert request_stop(study, workspace)
+        assert session.wait(timeout=120) == 0
+    finally:
+        session.kill()
+    with Store.open(workspace) as store:
+        assert store.study(study).state is StudyState.STOPPED
+        assert not any(trial.state.finished for trial in store.trials(study))
