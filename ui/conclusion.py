@@ -16,7 +16,10 @@ from ui.watch import Ending, last_words
 
 #: Rows of the leaderboard at the end of a run; `trials` shows all.
 TOP = 20
-ONE_SEED = "One seed per trial: a small difference may be chance, and the best of many looks better than it is."
+ONE_SEED = (
+    "One seed per trial: a small difference may be chance, and the best of many looks better than it is. The training "
+    "numbers of the candidates were searched, those of the baseline were not."
+)
 
 
 def result(snapshot: Snapshot, workspace: Path) -> dict[str, Any]:
