@@ -7,6 +7,7 @@ would be paid by every job. The pool pays it ahead of time, for one worker more 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ class WorkerPool(Generic[W]):
             self._changed.notify_all()
         worker: W | None = None
         try:
-            worker = self._take() if _same_launch(limits, self._limits) else self._launch(limits)
+            worker = self._take() if _same_launch(limits, self._limits) else self._start(limits)
             yield worker
         finally:
             try:
@@ -108,6 +109,12 @@ class WorkerPool(Generic[W]):
                 return worker
             worker.close()  # it died while it waited, such as when the engine was restarted
 
+    def _start(self, limits: Limits) -> W:
+        try:
+            return self._launch(limits)
+        except Exception as error:
+            raise as_sandbox_error("a sandbox worker could not be started", error) from error
+
     def _keep_filled(self) -> None:
         try:
             self._fill()
@@ -125,7 +132,7 @@ class WorkerPool(Generic[W]):
                     self._changed.wait_for(lambda: self._lent == 0)
                     return
             try:
-                worker = self._launch(self._limits)
+                worker = self._start(self._limits)
             except SandboxError as error:
                 with self._changed:
                     self._failure = error
@@ -140,6 +147,21 @@ class WorkerPool(Generic[W]):
     @property
     def _wanted(self) -> bool:
         return len(self._ready) < max(1, self._workers - self._lent)
+
+
+def as_sandbox_error(what: str, error: Exception) -> SandboxError:
+    """Return an error of the host as one of the sandbox: nothing can be said of the job, which may be tried again.
+
+    Args:
+        what: What could not be done, for people.
+        error: Why; one that is a `SandboxError` already is returned as it is.
+    """
+    if isinstance(error, SandboxError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" ({error.filename})" if error.filename else ""
+        return SandboxError(f"{what}: the disk is full{where}: free some space")
+    return SandboxError(f"{what}: {type(error).__name__}: {error}")
 
 
 def _same_launch(a: Limits, b: Limits) -> bool:

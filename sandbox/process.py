@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from neuramosaic.errors import SandboxUnavailableError
 from sandbox.base import Limits, SandboxConfig
@@ -63,7 +64,20 @@ class ProcessSandbox(PooledSandbox):
         else:
             (root / "data").mkdir()
         wanted = {"nofile": 256, "core": 0, "fsize": limits.output_mib * 2**20 + SLACK_BYTES, "parent": os.getpid()}
-        process = subprocess.Popen(
+        # Opened first: a host without free descriptors must not be left with a child that nobody watches.
+        output = OutputDirectory(
+            os.open(root / "out", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), own_file_system=False
+        )
+        try:
+            process = self._start(root, limits, wanted)
+        except OSError:
+            output.close()
+            inputs.remove()
+            raise
+        return ChildWorker(process, inputs, output, limits)
+
+    def _start(self, root: Path, limits: Limits, wanted: dict[str, int]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [sys.executable, "-m", "sandbox.confine", json.dumps(wanted)],
             cwd=root,
             env=worker_environment(
@@ -74,8 +88,6 @@ class ProcessSandbox(PooledSandbox):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        folder = os.open(root / "out", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return ChildWorker(process, inputs, OutputDirectory(folder, own_file_system=False), limits)
 
     def release(self) -> None:
         """Remove the job folders."""

@@ -18,7 +18,7 @@ from neuramosaic.errors import SandboxError
 from sandbox.base import Exit, Job, Limits, Outcome, SandboxConfig
 from sandbox.collect import Output
 from sandbox.metrics import MetricsTail
-from sandbox.pool import PoolClosedError, WorkerPool
+from sandbox.pool import PoolClosedError, WorkerPool, as_sandbox_error
 from sandbox.stdio import KEEP_FACTOR, Stdio
 from sandbox.workdir import InputDirectory
 
@@ -145,15 +145,23 @@ class PooledSandbox(ABC):
         cancel: threading.Event | None = None,
         on_metrics: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
-        """Run one job to its end; see `Sandbox.run`."""
+        """Run one job to its end; see `Sandbox.run`.
+
+        Raises:
+            SandboxError: If the host or the engine failed, so that nothing can be said of the job.
+        """
         pool = self._pool
         if pool is None:
             raise SandboxError(f"sandbox {self.name!r} is not started: call start() first")
         try:
             with pool.borrow(limits) as worker:
                 return self._run(worker, job, limits, keep, cancel, on_metrics or _ignore)
-        except PoolClosedError:
-            return Outcome(self.name, Exit.KILLED, None, 0.0, reason="cancelled")
+        except PoolClosedError as error:
+            if self._stopping.is_set() or (cancel is not None and cancel.is_set()):
+                return Outcome(self.name, Exit.KILLED, None, 0.0, reason=_CANCELLED.reason)
+            raise SandboxError(f"sandbox {self.name!r} no longer starts workers, though nobody stopped it") from error
+        except OSError as error:
+            raise as_sandbox_error(f"sandbox {self.name!r} could not run {job.name}", error) from error
 
     def _run(
         self,

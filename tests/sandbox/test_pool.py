@@ -32,7 +32,7 @@ class Launcher:
 
     def __init__(self) -> None:
         self.made: list[Fake] = []
-        self.failure: SandboxError | None = None
+        self.failure: Exception | None = None
 
     def __call__(self, limits: Limits) -> Fake:
         if self.failure is not None:
@@ -103,6 +103,33 @@ def test_a_failure_to_launch_reaches_the_borrower(launcher: Launcher) -> None:
     pool = WorkerPool(launcher, LIMITS, workers=1)
     with pytest.raises(SandboxError, match="no engine"), pool.borrow(LIMITS):
         pass
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (OSError(28, "No space left on device", "/scratch/job-0"), r"the disk is full \(/scratch/job-0\)"),
+        (OSError(28, "No space left on device"), "the disk is full: free some space"),
+        (OSError(24, "Too many open files"), "OSError: .*Too many open files"),
+        (RuntimeError("can't start new thread"), "RuntimeError: can't start new thread"),
+    ],
+)
+@pytest.mark.parametrize("limits", [LIMITS, dataclasses.replace(LIMITS, memory_mib=1)])
+def test_any_failure_to_launch_is_one_of_the_sandbox_and_the_pool_goes_on(
+    launcher: Launcher, failure: Exception, said: str, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.pool._RETRY_S", 0.01)
+    launcher.failure = failure
+    pool = WorkerPool(launcher, LIMITS, workers=1)
+    with pytest.raises(SandboxError, match=said) as caught, pool.borrow(limits):
+        pass
+    assert not isinstance(caught.value, PoolClosedError)
+    assert caught.value.__cause__ is failure
+    launcher.failure = None
+    launcher.wait_for(1)
+    with pool.borrow(LIMITS) as worker:
+        assert worker is launcher.made[0]
     pool.close()
 
 
