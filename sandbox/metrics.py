@@ -9,9 +9,11 @@ from sandbox.strict_json import RefusedError, loads
 
 MAX_LINE_BYTES = 4096
 MAX_ROWS = 100_000
-MAX_KEYS = 32
-MAX_TEXT = 200
+MAX_COUNT = 2**62
+"""Counts below this fit the store's 64-bit integers."""
+MAX_MEASURE = 1e300
 _CHUNK = 65536
+_MEASURES = ("train_loss", "val_loss", "seconds", "tokens_per_second")
 
 
 class Readable(Protocol):
@@ -26,7 +28,11 @@ class Readable(Protocol):
 
 
 class MetricsTail:
-    """Hands on each complete, harmless line of `metrics.jsonl` once, in order; drops every other line."""
+    """Hands on each complete, valid line of `metrics.jsonl` once, in order; drops every other line.
+
+    A row has "tokens" and may have "step", both integers of 0 to 2**62, and "train_loss", "val_loss" (nats per token),
+    "seconds" and "tokens_per_second", numbers of at most 1e300 either way. Other keys are left out of it.
+    """
 
     def __init__(self, source: Readable, on_metrics: Callable[[dict[str, Any]], None]) -> None:
         self._source, self._on_metrics = source, on_metrics
@@ -56,12 +62,27 @@ class MetricsTail:
             row = loads(line, max_bytes=MAX_LINE_BYTES)
         except RefusedError:
             return
-        if isinstance(row, dict) and len(row) <= MAX_KEYS and all(map(_harmless, row.values())):
+        found = _valid(row)
+        if found is not None:
             self._rows += 1
-            self._on_metrics(row)
+            self._on_metrics(found)
 
 
-def _harmless(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= MAX_TEXT
-    return value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63)
+def _valid(row: object) -> dict[str, int | float] | None:
+    """Return the known keys of a row; None if one has a value that it must not have, or "tokens" is missing."""
+    if not isinstance(row, dict) or "tokens" not in row:
+        return None
+    found: dict[str, int | float] = {}
+    for name in ("step", "tokens"):
+        if name in row:
+            # bool is a subclass of int, hence no isinstance.
+            if type(row[name]) is not int or not 0 <= row[name] < MAX_COUNT:
+                return None
+            found[name] = row[name]
+    for name in _MEASURES:
+        if name in row:
+            value = row[name]
+            if type(value) not in (int, float) or not abs(value) <= MAX_MEASURE:  # NaN is not, either
+                return None
+            found[name] = float(value)
+    return found
