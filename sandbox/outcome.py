@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from neuramosaic.store.records import TrialOutcome, TrialState
 from sandbox.base import Exit, Outcome
+from sandbox.printable import printable
 from sandbox.strict_json import RefusedError, loads
 from sandbox.weights import check_weights
 
@@ -17,8 +18,17 @@ MAX_RESULT_BYTES = 2**20
 RESULT = "result.json"
 WEIGHTS = "weights.safetensors"
 
-_Short = Annotated[str, Field(max_length=200)]
-_Text = Annotated[str, Field(max_length=20_000)]
+MAX_REASON = 2_000
+"""Characters of a reason that is told to the store."""
+_MOST_INTEGER = 2**62  # the store's integers have 64 bits
+_MOST_FLOAT = 1e300  # leaves room to compute with
+
+_Short = Annotated[str, Field(max_length=200), AfterValidator(printable)]
+_Text = Annotated[str, Field(max_length=20_000), AfterValidator(printable)]
+_Count = Annotated[int, Field(ge=0, le=_MOST_INTEGER)]
+_Measure = Annotated[float, Field(ge=0, le=_MOST_FLOAT)]
+_Integer = Annotated[int, Field(ge=-_MOST_INTEGER, le=_MOST_INTEGER)]
+_Float = Annotated[float, Field(ge=-_MOST_FLOAT, le=_MOST_FLOAT)]
 
 
 class _Strict(BaseModel):
@@ -31,7 +41,7 @@ class Check(_Strict):
     name: _Short
     passed: bool
     message: _Text
-    seconds: NonNegativeFloat
+    seconds: _Measure
 
 
 class Verification(_Strict):
@@ -51,17 +61,17 @@ class Verification(_Strict):
 class Training(_Strict):
     """What training measured. Losses in nats per token, times in seconds; see `neuramosaic.training`."""
 
-    val_loss: NonNegativeFloat | None = None
-    val_bits_per_byte: NonNegativeFloat | None = None
-    val_perplexity: NonNegativeFloat | None = None
-    train_loss: NonNegativeFloat | None = None
-    tokens: NonNegativeInt
-    steps: NonNegativeInt
-    seconds: NonNegativeFloat
-    tokens_per_second: NonNegativeFloat | None = None
-    flops: NonNegativeFloat | None = None
-    peak_memory_bytes: NonNegativeInt | None = None
-    params: NonNegativeInt
+    val_loss: _Measure | None = None
+    val_bits_per_byte: _Measure | None = None
+    val_perplexity: _Measure | None = None
+    train_loss: _Measure | None = None
+    tokens: _Count
+    steps: _Count
+    seconds: _Measure
+    tokens_per_second: _Measure | None = None
+    flops: _Measure | None = None
+    peak_memory_bytes: _Count | None = None
+    params: _Count
     stopped: Literal["finished", "diverged", "wall_limit"]
 
     def metrics(self) -> dict[str, float]:
@@ -91,7 +101,7 @@ class TrialResult(_Strict):
 
     verification: Verification | None = None
     training: Training | None = None
-    environment: Annotated[dict[_Short, _Text | int | float | bool | None], Field(max_length=50)] = Field(
+    environment: Annotated[dict[_Short, _Text | _Integer | _Float | bool | None], Field(max_length=50)] = Field(
         default_factory=dict
     )
     error: RaisedError | None = None
@@ -102,7 +112,7 @@ class TrialFailure:
     """Why a job has no result to go on with.
 
     Attributes:
-        reason: One line for people, such as "out of memory: more than 2048 MiB".
+        reason: For people, such as "out of memory: more than 2048 MiB"; of at most `MAX_REASON` characters.
         exit: How the job ended.
         partial: What could be read all the same, if anything.
     """
@@ -110,6 +120,9 @@ class TrialFailure:
     reason: str
     exit: Exit
     partial: TrialResult = field(default_factory=TrialResult)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", _presentable(self.reason))
 
 
 def read_trial_result(outcome: Outcome) -> TrialResult | TrialFailure:
@@ -147,13 +160,13 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         request: What the job was asked (`job.json`).
 
     Returns:
-        COMPLETE only if the job finished, verification passed, and training went to its end with a finite validation
-        loss; FAILED with a reason otherwise.
+        COMPLETE only if the job finished, verification passed, and training used all tokens, with a finite validation
+        loss, the parameters that were expected and weights left; FAILED with a reason otherwise.
     """
     read = read_trial_result(outcome)
     result = read.partial if isinstance(read, TrialFailure) else read
     training = result.training
-    reason = read.reason if isinstance(read, TrialFailure) else _shortfall(outcome, result, request)
+    reason = read.reason if isinstance(read, TrialFailure) else _presentable(_shortfall(outcome, result, request))
     environment = {
         **result.environment,
         "backend": outcome.backend,
@@ -188,12 +201,24 @@ def _shortfall(outcome: Outcome, result: TrialResult, request: Mapping[str, Any]
         return f"training reached its wall limit after {training.tokens} of {asked} tokens"
     if training.val_loss is None:
         return "the validation loss is not finite"
-    if WEIGHTS in outcome.files and outcome.directory is not None:
-        try:
-            check_weights(outcome.directory / WEIGHTS)
-        except RefusedError as error:
-            return f"weights refused: {error}"
+    if isinstance(asked, int) and training.tokens < asked:
+        return f"training stopped after {training.tokens} of {asked} tokens"
+    expected = request.get("expected_params")
+    if isinstance(expected, int) and training.params != expected:
+        return f"the model trained has {training.params} parameters instead of {expected}"
+    if outcome.directory is None or WEIGHTS not in outcome.files:
+        return f"the job left no {WEIGHTS}"
+    try:
+        check_weights(outcome.directory / WEIGHTS)
+    except RefusedError as error:
+        return f"weights refused: {error}"
     return ""
+
+
+def _presentable(reason: str) -> str:
+    """Return a reason, parts of which a job may have made up, fit for a table and a terminal."""
+    text = printable(reason)
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
 
 
 def _read(outcome: Outcome) -> TrialResult:

@@ -12,13 +12,17 @@ from typing import Any
 
 from sandbox.base import Exit, Job, Limits, Outcome
 
+_NO_TENSORS = (2).to_bytes(8, "little") + b"{}"
+"""The smallest valid safetensors file."""
+
 
 @dataclass
 class ScriptedSandbox:
     """Answers each job with what `script` returns for it.
 
     Attributes:
-        script: From a job to `result.json`, or to the exit that it comes to; may raise what a sandbox would raise.
+        script: From a job to `result.json`, or to the exit that it comes to; may raise what a sandbox would raise. With
+            an answer that has a training come weights, of no tensors.
         delay_s: From a job to the seconds that it takes; a cancelled job ends early.
         jobs: The jobs run, in the order of their ends.
     """
@@ -52,8 +56,10 @@ class ScriptedSandbox:
         if isinstance(answer, Exit):
             return Outcome(self.name, answer, 1, time.monotonic() - begin)
         keep.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(answer)
-        (keep / "result.json").write_text(text)
-        return Outcome(
-            self.name, Exit.FINISHED, 0, time.monotonic() - begin, files={"result.json": len(text)}, directory=keep
-        )
+        left = {"result.json": json.dumps(answer).encode()}
+        if answer.get("training") is not None:
+            left["weights.safetensors"] = _NO_TENSORS
+        for name, data in left.items():
+            (keep / name).write_bytes(data)
+        files = {name: len(data) for name, data in left.items()}
+        return Outcome(self.name, Exit.FINISHED, 0, time.monotonic() - begin, files=files, directory=keep)

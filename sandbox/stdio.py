@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import IO, Protocol
 
+from sandbox.printable import printable
+
 KEEP_FACTOR = 16
 """More than this many times the kept size is a flood, and ends the job."""
 
@@ -35,9 +37,9 @@ class Tail:
         return self.total > KEEP_FACTOR * self.capacity
 
     def text(self) -> str:
-        """Return the kept bytes, decoded with replacement."""
+        """Return the kept bytes, decoded with replacement, without control characters."""
         with self._lock:
-            return self._kept.decode("utf-8", errors="replace")
+            return printable(self._kept.decode("utf-8", errors="replace"))
 
 
 class Frames(Protocol):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from neuramosaic.store.records import TrialState
 from sandbox.base import Exit, Outcome
 from sandbox.outcome import TrialFailure, TrialResult, read_trial_result, trial_outcome
 
-REQUEST = {"kind": "trial", "seed": 3, "threads": 1, "training": {"tokens": 4096}}
+NO_TENSORS = (2).to_bytes(8, "little") + b"{}"
+REQUEST = {"kind": "trial", "seed": 3, "threads": 1, "training": {"tokens": 4096}, "expected_params": 300}
 PASSED = {"passed": True, "checks": [{"name": "contract", "passed": True, "message": "", "seconds": 0.1}]}
 TRAINING = {
     "val_loss": 1.5,
@@ -32,8 +34,10 @@ RESULT = {"verification": PASSED, "training": TRAINING, "environment": {"torch":
 def ended(folder: Path, content: object, exit_: Exit = Exit.FINISHED, **fields: Any) -> Outcome:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     (folder / "result.json").write_bytes(data)
+    (folder / "weights.safetensors").write_bytes(NO_TENSORS)
+    files = {"result.json": len(data), "weights.safetensors": len(NO_TENSORS)}
     code = 0 if exit_ is Exit.FINISHED else 1
-    return Outcome("docker", exit_, code, 3.0, files={"result.json": len(data)}, directory=folder, **fields)
+    return Outcome("docker", exit_, code, 3.0, files=files, directory=folder, **fields)
 
 
 def test_a_complete_trial(tmp_path: Path) -> None:
@@ -69,7 +73,14 @@ def test_a_complete_trial(tmp_path: Path) -> None:
         (RESULT | {"training": TRAINING | {"val_loss": -1.0}}, "training.val_loss"),
         (RESULT | {"training": TRAINING | {"steps": True}}, "training.steps"),
         (RESULT | {"training": TRAINING | {"stopped": "won"}}, "training.stopped"),
+        (RESULT | {"training": TRAINING | {"params": 10**30}}, "training.params"),
+        (RESULT | {"training": TRAINING | {"tokens": 2**62 + 1}}, "training.tokens"),
+        (RESULT | {"training": TRAINING | {"flops": 1e301}}, "training.flops"),
+        (RESULT | {"training": TRAINING | {"seconds": 10**400}}, "training.seconds"),
         (RESULT | {"environment": {"x": [1]}}, "environment.x"),
+        (RESULT | {"environment": {"x": 10**400}}, "environment.x"),
+        (RESULT | {"environment": {"x": -1e301}}, "environment.x"),
+        (RESULT | {"\x1b[2J": 1}, "\ufffd[2J: Extra inputs"),
     ],
 )
 def test_anything_else_is_refused_and_fails_the_trial(tmp_path: Path, content: object, reason: str) -> None:
@@ -109,6 +120,8 @@ def test_a_claim_to_have_passed_is_not_believed_over_its_own_checks(tmp_path: Pa
         ({"stopped": "diverged"}, "training diverged at step 4"),
         ({"stopped": "wall_limit", "tokens": 2048}, "training reached its wall limit after 2048 of 4096 tokens"),
         ({"val_loss": None}, "the validation loss is not finite"),
+        ({"tokens": 1}, "training stopped after 1 of 4096 tokens"),
+        ({"params": 299}, "the model trained has 299 parameters instead of 300"),
     ],
 )
 def test_training_that_did_not_end_well_is_failed(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
@@ -131,12 +144,41 @@ def test_the_exception_of_a_crash_is_the_reason(tmp_path: Path) -> None:
     assert trial_outcome(crashed, REQUEST).reason == "exit status 139: Fatal: segfault"
 
 
+def test_a_trial_without_weights_is_failed(tmp_path: Path) -> None:
+    outcome = dataclasses.replace(ended(tmp_path, RESULT), files={"result.json": 1000})
+    assert trial_outcome(outcome, REQUEST).reason == "the job left no weights.safetensors"
+
+
+def test_more_tokens_than_asked_and_any_parameters_where_none_are_expected_are_fine(tmp_path: Path) -> None:
+    result = RESULT | {"training": TRAINING | {"tokens": 5000, "params": 7}}
+    told = trial_outcome(ended(tmp_path, result), REQUEST | {"expected_params": None})
+    assert (told.state, told.params) == (TrialState.COMPLETE, 7)
+
+
+def test_what_a_job_says_has_no_control_characters_and_a_bounded_length(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x9b2J\r\x7f\x00 a\tb\nc"
+    clean = "\ufffd]0;owned\ufffd\ufffd2J\ufffd\ufffd\ufffd a\tb\nc"
+    error = {"type": evil, "message": evil, "traceback": evil}
+    environment = {evil: evil, "torch": "2.9"}
+    outcome = ended(tmp_path, {"verification": PASSED, "environment": environment, "error": error}, Exit.ERROR)
+    failure = read_trial_result(outcome)
+    assert isinstance(failure, TrialFailure)
+    assert failure.reason == f"{clean}: {clean}"
+    assert failure.partial.error is not None
+    assert failure.partial.error.traceback == clean
+    assert failure.partial.environment == {clean: clean, "torch": "2.9"}
+    check = {"name": "causal", "passed": False, "message": evil + "x" * 19_000, "seconds": 0.1}
+    told = trial_outcome(ended(tmp_path, {"verification": {"passed": False, "checks": [check]}}), REQUEST)
+    assert told.verification[0]["message"].startswith(clean + "x")
+    assert told.reason.startswith(f"verification failed at causal: {clean}x")
+    assert len(told.reason) == 2000
+    silent = ended(tmp_path, {"k" * 100_000: 1})
+    assert len(trial_outcome(silent, REQUEST).reason) == 2000
+
+
 def test_odd_weights_fail_the_trial(tmp_path: Path) -> None:
+    outcome = ended(tmp_path, RESULT)
     (tmp_path / "weights.safetensors").write_bytes(b"\x80\x04pickle")
-    made = ended(tmp_path, RESULT)
-    outcome = Outcome(
-        "docker", Exit.FINISHED, 0, 1.0, files={**made.files, "weights.safetensors": 8}, directory=tmp_path
-    )
     assert trial_outcome(outcome, REQUEST).reason.startswith("weights refused: ")
 
 
