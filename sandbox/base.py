@@ -79,7 +79,7 @@ class Outcome:
         exit: How it ended.
         exit_code: Of the process; None if it did not end by itself.
         seconds: Wall time from hand-over to end.
-        stdout_tail: Last part of its output, decoded with replacement.
+        stdout_tail: Last part of its output, decoded with replacement, without control characters.
         stderr_tail: Likewise.
         files: Regular files of the output folder by relative path: size in bytes. Links, devices, pipes: left out.
         directory: Where copies of those files lie on the host, if kept.
@@ -152,10 +152,11 @@ class Sandbox(Protocol):
         Args:
             job: What to run.
             limits: What it may use.
-            keep: Directory (made if absent) that receives copies of the regular files the job left.
+            keep: Directory (made if absent) that receives copies of the regular files the job left. Whatever else is
+                in it is removed first, such as what an earlier attempt left.
             cancel: When set, the job is killed and the outcome says `Exit.KILLED`.
             on_metrics: Called, from the calling thread, with each complete JSON object of `metrics.jsonl` as it appears
-                (untrusted: finite numbers and short strings only, other lines are dropped).
+                (untrusted: the rows that `MetricsTail` describes, other lines are dropped).
         """
         ...
 

@@ -7,12 +7,14 @@ sockets and devices are left where they are; sizes and counts are capped whateve
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from neuramosaic.errors import SandboxError
 from sandbox.base import Limits
 from sandbox.metrics import Readable
 
@@ -54,7 +56,7 @@ class Output(Readable, Protocol):
         ...
 
     def collect(self, keep: Path, limits: Limits) -> dict[str, int]:
-        """Copy the regular files to `keep`; return relative path: size in bytes."""
+        """Copy the regular files to `keep`, emptied first; return relative path: size in bytes."""
         ...
 
     def close(self) -> None:
@@ -130,7 +132,16 @@ class FileStore:
     """Copies untrusted files into a host folder under their (checked) relative names."""
 
     def __init__(self, keep: Path, limits: Limits) -> None:
-        keep.mkdir(parents=True, exist_ok=True)
+        """Make the folder, or empty it.
+
+        Args:
+            keep: The folder.
+            limits: How many bytes and files are copied at most.
+
+        Raises:
+            SandboxError: If `keep` is a link or a file.
+        """
+        _make_empty(keep)
         self.files: dict[str, int] = {}
         self._keep = keep
         self._max_files = limits.output_files
@@ -141,16 +152,31 @@ class FileStore:
         if not plain_path(name) or size > self._bytes_left or len(self.files) >= self._max_files:
             return
         target = self._keep / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A new inode each time: whatever lies there from an earlier attempt is replaced, not written through.
-        target.unlink(missing_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except (FileExistsError, NotADirectoryError):
+            return  # two names that differ in the job's file system are one in the host's, which ignores case
         left = size
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as sink:
+        with open(descriptor, "wb") as sink:
             while left > 0 and (data := source.read(min(left, 2**20))):
                 sink.write(data)
                 left -= len(data)
         self.files[name] = size - left
         self._bytes_left -= size - left
+
+
+def _make_empty(folder: Path) -> None:
+    """Make a folder, or remove everything in it: links themselves, never what they lead to."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise SandboxError(f"{folder} is not a folder: the files of a job are kept in one of their own")
+    folder.mkdir(parents=True, exist_ok=True)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
 
 
 def plain_path(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neuramosaic.errors import DataError
+from neuramosaic.errors import DataError, InvalidValueError
 from sandbox.base import Job, Limits, SandboxConfig
 from sandbox.registry import create_sandbox
 
@@ -28,7 +28,7 @@ def run_script(
         argv: Its arguments.
         backend: See `create_sandbox`; naming `process` is asking for it.
         limits: What it may use.
-        keep: Folder that receives the files it wrote; they are dropped if None.
+        keep: Folder, new or empty, that receives the files it wrote; they are dropped if None.
         on_progress: Receives a line now and then while Docker's image is built.
 
     Returns:
@@ -37,12 +37,15 @@ def run_script(
 
     Raises:
         DataError: If the program cannot be read.
+        InvalidValueError: If `keep` holds something already: a sandbox empties it.
         SandboxUnavailableError: If the backend cannot run here.
     """
     try:
         program = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if keep is not None and (keep.is_symlink() or keep.is_file() or (keep.is_dir() and any(keep.iterdir()))):
+        raise InvalidValueError("keep", str(keep), "an empty folder, or one that does not exist yet")
     limits = limits or Limits()
     threads = max(1, int(limits.cpus))
     request = {"kind": "script", "seed": 0, "threads": threads, "device": "auto", "argv": list(argv)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neuramosaic.errors import SandboxError
 from sandbox.base import Limits
 from sandbox.collect import FileStore, OutputDirectory, Usage, plain_path
 
@@ -71,6 +72,44 @@ def test_a_file_of_an_earlier_attempt_is_replaced_and_never_written_through(out:
     assert (kept / "result.json").read_text() == "new"
     assert not (kept / "result.json").is_symlink()
     assert elsewhere.read_text() == "untouched"
+
+
+def test_what_an_earlier_attempt_left_is_gone_and_what_its_links_lead_to_is_not(out: Path, tmp_path: Path) -> None:
+    kept, elsewhere = tmp_path / "kept", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("untouched")
+    (kept / "a" / "deep").mkdir(parents=True)
+    (kept / "a" / "deep" / "old").write_text("old")
+    (kept / "a" / "link").symlink_to(elsewhere, target_is_directory=True)
+    (kept / "b").write_text("a file, then a folder")
+    (kept / "link").symlink_to(elsewhere, target_is_directory=True)
+    (out / "a").write_text("now a file")
+    (out / "b").mkdir()
+    (out / "b" / "inner").write_text("new")
+    output = opened(out)
+    try:
+        assert output.collect(kept, LIMITS) == {"a": 10, "b/inner": 3}
+    finally:
+        output.close()
+    assert sorted(str(path.relative_to(kept)) for path in kept.rglob("*")) == ["a", "b", "b/inner"]
+    assert (elsewhere / "mine").read_text() == "untouched"
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("untouched")
+    (tmp_path / "kept").symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(SandboxError, match="kept is not a folder"):
+        FileStore(tmp_path / "kept", LIMITS)
+    assert (elsewhere / "mine").read_text() == "untouched"
+
+
+def test_names_that_are_one_on_the_host_are_kept_once(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "kept", LIMITS)
+    for name in ("a", "a", "a/b", "a/b/c"):
+        store.add(name, 1, io.BytesIO(b"x"))
+    assert store.files == {"a": 1}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from neuramosaic.errors import DataError, SandboxUnavailableError, UnknownNameError
+from neuramosaic.errors import DataError, InvalidValueError, SandboxUnavailableError, UnknownNameError
 from sandbox import registry
 from sandbox.base import SandboxConfig
 from sandbox.registry import Availability, available, create_sandbox
@@ -73,6 +73,14 @@ def test_a_script_reports_what_programs_rely_on(tmp_path: Path) -> None:
         "stderr_tail": "",
         "files": [{"name": "made.txt", "bytes": 4}],
     }
+
+
+def test_a_script_never_empties_a_folder_that_holds_something(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("open('made.txt', 'w').write('four')\n")
+    with pytest.raises(InvalidValueError, match="expected an empty folder"):
+        run_script(program, backend="process", keep=tmp_path)
+    assert program.exists()
 
 
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
