@@ -35,6 +35,8 @@ from sandbox.runtime import (
 from sandbox.supervise import Ending, PooledSandbox, Verdict, Worker
 from sandbox.workdir import InputDirectory, Scratch, require_readable
 
+_OLDEST = "0.8"
+"""The first bubblewrap that knows --disable-userns."""
 _INSTALL = "Install bubblewrap (apt install bubblewrap) or Docker."
 _START_TIMEOUT_S = 20.0
 _TMP_BYTES = 64 * 2**20
@@ -108,9 +110,11 @@ class BubblewrapSandbox(PooledSandbox):
             binds.append(Bind(self.config.data_dir.resolve(), f"{JOB}/data"))
         group = cgroup.create(f"{self._scratch.owner}-{number}", limits) if self.limiter == "cgroup" else None
         info_read, info_write = os.pipe()
-        filter_read = _pipe_holding(self._filter) if self._filter else None
-        inherited = [info_write] if filter_read is None else [info_write, filter_read]
+        inherited = [info_write]
         try:
+            filter_read = _pipe_holding(self._filter) if self._filter else None
+            if filter_read is not None:
+                inherited.append(filter_read)
             inside = self._arguments(limits, info_write, filter_read)
             process = subprocess.Popen(
                 self._command(binds, inside, limits, group),
@@ -122,6 +126,12 @@ class BubblewrapSandbox(PooledSandbox):
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
+        except OSError:
+            os.close(info_read)
+            inputs.remove()
+            if group is not None:
+                group.remove()
+            raise
         finally:
             for descriptor in inherited:
                 os.close(descriptor)
@@ -130,6 +140,7 @@ class BubblewrapSandbox(PooledSandbox):
         except SandboxError:
             process.kill()
             process.wait()
+            inputs.remove()
             if group is not None:
                 group.remove()
             raise
@@ -322,6 +333,10 @@ def unavailable() -> SandboxUnavailableError | None:
     if tried.returncode == 0:
         return None
     said = tried.stderr.decode(errors="replace").strip().splitlines()
+    if any("Unknown option" in line for line in said):
+        return SandboxUnavailableError(
+            "bubblewrap", f"needs bubblewrap {_OLDEST} or newer ({said[0]})", "Upgrade bubblewrap, or use Docker."
+        )
     return SandboxUnavailableError(
         "bubblewrap",
         f"it cannot make namespaces here ({said[-1] if said else f'exit status {tried.returncode}'})",
