@@ -264,12 +264,13 @@ def test_harmless_metrics_arrive_while_the_job_runs_and_others_never(
             """
             import time
             with open("metrics.jsonl", "w", buffering=1) as f:
-                f.write('{"step": 1, "train_loss": 2.5}\\n')
+                f.write('{"tokens": 1, "train_loss": 2.5, "note": "x"}\\n')
                 time.sleep(4)
-                for line in ('{"step": NaN}', '{"step": 1e999}', "[1]", "{", '{"a": 1, "a": 2}', "x" * 9000,
-                             '{"a": {"b": 1}}', "[" * 3000, '{"step": 2}'):
+                for line in ('{"tokens": NaN}', '{"tokens": 1e999}', "[1]", "{", '{"tokens": 1, "tokens": 2}',
+                             "x" * 9000, '{"step": 1}', '{"tokens": "x"}', '{"tokens": 1, "val_loss": null}',
+                             "[" * 3000, '{"tokens": 2}'):
                     f.write(line + "\\n")
-                f.write('{"step": 3}')  # not complete
+                f.write('{"tokens": 3}')  # not complete
             """
         ),
         limits=LIMITS,
@@ -277,8 +278,29 @@ def test_harmless_metrics_arrive_while_the_job_runs_and_others_never(
         on_metrics=lambda row: rows.append((time.monotonic(), row)),
     )
     assert outcome.exit is Exit.FINISHED, outcome
-    assert [row for _, row in rows] == [{"step": 1, "train_loss": 2.5}, {"step": 2}]
+    assert [row for _, row in rows] == [{"tokens": 1, "train_loss": 2.5}, {"tokens": 2}]
     assert rows[1][0] - rows[0][0] > 1, "the first line came only with the last"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_it_prints_comes_home_without_control_characters(variant: str, run: Run) -> None:
+    source = """
+        import sys
+        print("\\x1b]0;owned\\x07 a\\tb\\x9b")
+        sys.exit("\\x1b[2Jgone")
+    """
+    outcome = run(variant, source)
+    assert outcome.stdout_tail == "\ufffd]0;owned\ufffd a\tb\ufffd\n", outcome
+    assert outcome.stderr_tail.endswith("\ufffd[2Jgone\n"), outcome
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_an_earlier_attempt_left_does_not_stand_in_the_way(variant: str, run: Run) -> None:
+    assert run(variant, "import os; os.mkdir('a'); open('a/b', 'w').write('1')").files == {"a/b": 1}
+    outcome = run(variant, "open('a', 'w').write('22')")
+    assert outcome.files == {"a": 2}
+    assert outcome.directory is not None
+    assert [path.name for path in outcome.directory.iterdir()] == ["a"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
