@@ -34,7 +34,7 @@ def run_in_sandbox(
         str, typer.Option("--backend", "-b", metavar="auto|docker|bubblewrap|process", help="Which sandbox.")
     ] = "auto",
     keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="DIR", help="Folder for the files that it writes.")
+        Path | None, typer.Option("--keep", metavar="DIR", help="New or empty folder for the files that it writes.")
     ] = None,
     wall: Annotated[float, typer.Option("--wall", metavar="S", min=0.1, help="Wall time, in seconds.")] = 60.0,
     memory: Annotated[int, typer.Option("--memory", metavar="MIB", min=16, help="Memory, in MiB.")] = 2048,
