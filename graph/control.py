@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from neuramosaic.errors import UsageError
-from neuramosaic.store.records import Event
+from neuramosaic.store.records import Event, StudyState
 from neuramosaic.store.store import Store
 
 #: How often a lock is tried, 0.05 s apart.
@@ -58,6 +58,8 @@ def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
     with hold_lock(study, workspace) as lock, log_path(study, workspace).open("ab") as output:
         with Store.open(workspace, create=False) as store:
             discard_commands(store, study)
+            # Said before the process exists: one that dies at once is then found RUNNING without a lock, which is dead.
+            store.set_study_state(study, StudyState.RUNNING)
         return subprocess.Popen(
             [sys.executable, "-m", "graph.session", str(workspace.resolve()), study, str(lock)],
             stdin=subprocess.DEVNULL,

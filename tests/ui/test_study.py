@@ -216,6 +216,8 @@ def test_a_killed_session_is_said_in_one_line(finished: tuple[Path, Any], scratc
         text=True,
     ) as watcher:
         wait_for(lambda: is_running("recall-1", workspace))
+        # The study counts as running from its launch on; its process says its number a little later.
+        wait_for(lambda: json.loads(neuramosaic(workspace, "studies", "--json").stdout)[0]["pid"] is not None)
         session = json.loads(neuramosaic(workspace, "studies", "--json").stdout)
         assert session[0]["running"]
         os.kill(session[0]["pid"], signal.SIGKILL)
