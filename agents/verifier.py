@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neuramosaic.components.registry import catalogue
-from neuramosaic.components.spec import ComponentSpec, Provenance, Slot
+from neuramosaic.components.spec import ComponentSpec, CostClass, Provenance, Slot
 from neuramosaic.errors import SandboxError, UnknownNameError, UsageError
 from neuramosaic.verify.catalogue import verification_job
 from sandbox.base import Job, Limits, SandboxConfig
@@ -95,6 +95,7 @@ def _from_file(path: Path, slot: str | None, class_name: str | None) -> Componen
         class_name=class_name,
         summary=f"{class_name} of {path.name}",
         source=source,
+        cost=CostClass.QUADRATIC,  # the loosest: a file by itself declares nothing
         provenance=Provenance.DESIGNED,
     )
 

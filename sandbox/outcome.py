@@ -40,12 +40,12 @@ class Verification(_Strict):
     passed: bool
     checks: Annotated[list[Check], Field(max_length=100)]
 
-    def failure(self) -> str:
+    def failure(self, what: str = "verification") -> str:
         """Return the first failed check and its message."""
         for check in self.checks:
             if not check.passed:
-                return f"verification failed at {check.name}: {check.message}"
-        return "verification failed"
+                return f"{what} failed at {check.name}: {check.message}"
+        return f"{what} failed"
 
 
 class Training(_Strict):
@@ -85,12 +85,14 @@ class TrialResult(_Strict):
     Attributes:
         verification: The ladder; None if it did not come to that.
         training: None if it was not asked for, or did not come to that.
+        audit: What the trained model was asked; None if it was not trained, or diverged.
         environment: Versions, hardware and threads, as the worker saw them.
         error: What ended the worker early.
     """
 
     verification: Verification | None = None
     training: Training | None = None
+    audit: Verification | None = None
     environment: Annotated[dict[_Short, _Text | int | float | bool | None], Field(max_length=50)] = Field(
         default_factory=dict
     )
@@ -147,8 +149,8 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         request: What the job was asked (`job.json`).
 
     Returns:
-        COMPLETE only if the job finished, verification passed, and training went to its end with a finite validation
-        loss; FAILED with a reason otherwise.
+        COMPLETE only if the job finished, verification passed, training went to its end with a finite validation loss,
+        and the audit passed; FAILED with a reason otherwise.
     """
     read = read_trial_result(outcome)
     result = read.partial if isinstance(read, TrialFailure) else read
@@ -170,7 +172,10 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         peak_memory_bytes=training.peak_memory_bytes if training is not None else None,
         params=training.params if training is not None else None,
         verification=tuple(
-            check.model_dump() for check in (result.verification or Verification(passed=False, checks=[])).checks
+            check.model_dump()
+            for part in (result.verification, result.audit)
+            if part is not None
+            for check in part.checks
         ),
         environment=environment,
     )
@@ -188,6 +193,10 @@ def _shortfall(outcome: Outcome, result: TrialResult, request: Mapping[str, Any]
         return f"training reached its wall limit after {training.tokens} of {asked} tokens"
     if training.val_loss is None:
         return "the validation loss is not finite"
+    if result.audit is None or not result.audit.checks:
+        return f"{RESULT} has no audit"
+    if not result.audit.passed or not all(check.passed for check in result.audit.checks):
+        return result.audit.failure("audit")
     if WEIGHTS in outcome.files and outcome.directory is not None:
         try:
             check_weights(outcome.directory / WEIGHTS)

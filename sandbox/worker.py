@@ -56,7 +56,7 @@ def main() -> int:
     if job.kind == "script":
         # By Python's own end, as a program expects it: its exit handlers run, its open files are flushed.
         sys.exit(run_script(root / "in" / "script.py", [str(item) for item in request.get("argv", [])], root / "out"))
-    result: dict[str, Any] = {"verification": None, "training": None, "environment": environment(job)}
+    result: dict[str, Any] = {"verification": None, "training": None, "audit": None, "environment": environment(job)}
     try:
         KINDS[job.kind](job, result)
     except MemoryError:

@@ -38,6 +38,7 @@ def verification_job(
     catalogue: Catalogue,
     hyperparameters: Mapping[str, Any] | None = None,
     *,
+    properties: Mapping[str, bool | int] | None = None,
     seed: int = 0,
     threads: int = 1,
 ) -> VerificationJob:
@@ -47,6 +48,7 @@ def verification_job(
         spec: The component; need not be in the catalogue yet.
         catalogue: Where the rest of the model comes from.
         hyperparameters: What differs from the component's defaults.
+        properties: What its card claims, to be checked where it can be verified by itself.
         seed: Of inputs and initialisation.
         threads: Torch threads of the worker.
 
@@ -65,6 +67,8 @@ def verification_job(
             "slot": str(spec.slot),
             "class_name": spec.class_name,
             "hyperparameters": settings,
+            "cost": str(spec.cost),
+            "properties": dict(properties or {}),
         }
         return VerificationJob(request, {"component.py": spec.source.encode()})
     known = Catalogue(item for item in catalogue.specs if (item.slot, item.name) != (spec.slot, spec.name))
