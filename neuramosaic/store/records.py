@@ -73,7 +73,7 @@ class TrialOutcome:
         cost_flops: Floating-point operations of its training.
         peak_memory_bytes: Peak resident (or device) memory.
         params: Parameters as counted in the sandbox.
-        verification: The ladder: `[{"name", "passed", "message", "seconds"}]`.
+        verification: The ladder, then the audit of the trained model: `[{"name", "passed", "message", "seconds"}]`.
         environment: Backend, image, versions, hardware, threads: what a reproduction needs to know.
     """
 

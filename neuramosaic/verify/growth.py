@@ -90,11 +90,11 @@ def measure(subject: Subject, length: int) -> Usage:
     return Usage(float(flops.get_total_flops() + counter.elements), float(counter.calls), float(sum(kept.values())))
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts kernels and the elements that they write; views write none."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls = self.elements = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
