@@ -17,6 +17,7 @@ from graph.control import seconds_spent
 from graph.plan import Plan, plan_study
 from graph.workers import TrialWorkers
 from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.records import Event
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -63,7 +64,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
     """
     record = store.study(study)
     config = StudyConfig.from_mapping(record.config)
-    plan = plan_study(config, workspace, record.task)
+    plan = plan_study(config, workspace, study_catalogue(store, record), record.task)
     code = CodeRepository(workspace / "code")
     artifacts = workspace / "artifacts" / study
     artifacts.mkdir(parents=True, exist_ok=True)

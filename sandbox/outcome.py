@@ -19,6 +19,7 @@ WEIGHTS = "weights.safetensors"
 
 _Short = Annotated[str, Field(max_length=200)]
 _Text = Annotated[str, Field(max_length=20_000)]
+_Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class _Strict(BaseModel):
@@ -85,6 +86,7 @@ class TrialResult(_Strict):
     Attributes:
         verification: The ladder; None if it did not come to that.
         training: None if it was not asked for, or did not come to that.
+        counts: Parameters of a component, for each setting at each width that were asked; None if none were.
         audit: What the trained model was asked; None if it was not trained, or diverged.
         environment: Versions, hardware and threads, as the worker saw them.
         error: What ended the worker early.
@@ -93,6 +95,7 @@ class TrialResult(_Strict):
     verification: Verification | None = None
     training: Training | None = None
     audit: Verification | None = None
+    counts: Annotated[list[Annotated[list[_Count], Field(max_length=1000)]], Field(max_length=1000)] | None = None
     environment: Annotated[dict[_Short, _Text | int | float | bool | None], Field(max_length=50)] = Field(
         default_factory=dict
     )
@@ -120,6 +123,32 @@ def read_trial_result(outcome: Outcome) -> TrialResult | TrialFailure:
     Returns:
         The result if the job finished and its code passed verification; else why not.
     """
+    result = _read_finished(outcome)
+    if isinstance(result, TrialFailure):
+        return result
+    if result.verification is None:
+        return TrialFailure(f"{RESULT} has no verification", outcome.exit, result)
+    if not result.verification.passed or not all(check.passed for check in result.verification.checks):
+        return TrialFailure(result.verification.failure(), outcome.exit, result)
+    return result
+
+
+def read_counts(outcome: Outcome) -> list[list[int]] | TrialFailure:
+    """Read `result.json` of a job that counts the parameters of a component.
+
+    Returns:
+        The counts, for each setting at each width, as the job gave them; else why there are none.
+    """
+    result = _read_finished(outcome)
+    if isinstance(result, TrialFailure):
+        return result
+    if result.counts is None:
+        return TrialFailure(f"{RESULT} has no counts", outcome.exit, result)
+    return result.counts
+
+
+def _read_finished(outcome: Outcome) -> TrialResult | TrialFailure:
+    """Read what a job left that finished without an error, whatever it says."""
     try:
         result = _read(outcome)
     except RefusedError as error:
@@ -134,10 +163,6 @@ def read_trial_result(outcome: Outcome) -> TrialResult | TrialFailure:
         return TrialFailure(outcome.reason or str(outcome.exit), outcome.exit, result)
     if result.error is not None:
         return TrialFailure(f"{result.error.type}: {result.error.message}", outcome.exit, result)
-    if result.verification is None:
-        return TrialFailure(f"{RESULT} has no verification", outcome.exit, result)
-    if not result.verification.passed or not all(check.passed for check in result.verification.checks):
-        return TrialFailure(result.verification.failure(), outcome.exit, result)
     return result
 
 

@@ -28,7 +28,7 @@ import torch
 from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.training.flops import flop_counter
 from neuramosaic.training.memory import keep_freed_memory
-from sandbox.worker_jobs import Job, run_trial, verify_component_job, verify_model_job
+from sandbox.worker_jobs import Job, count_component_job, run_trial, verify_component_job, verify_model_job
 
 POLL_S = 0.01
 WARM = ".warm"
@@ -68,7 +68,12 @@ def main() -> int:
     return 0
 
 
-KINDS = {"trial": run_trial, "verify_model": verify_model_job, "verify_component": verify_component_job}
+KINDS = {
+    "trial": run_trial,
+    "verify_model": verify_model_job,
+    "verify_component": verify_component_job,
+    "count_component": count_component_job,
+}
 
 
 def warm_up() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuramosaic.components.counting import count_on_meta
 from neuramosaic.errors import InvalidValueError
 from neuramosaic.tasks.files import read_split
 from neuramosaic.training.config import TrainingConfig
@@ -23,7 +24,7 @@ from neuramosaic.training.weights import save_weights
 from neuramosaic.verify.audit import audit
 from neuramosaic.verify.ladder import verify_component, verify_model
 
-JOB_KINDS = ("trial", "verify_model", "verify_component", "script")
+JOB_KINDS = ("trial", "verify_model", "verify_component", "count_component", "script")
 #: Generated code is imported under this name, whatever its file is called.
 MODULE_NAME = "neuramosaic_subject"
 
@@ -123,6 +124,19 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
         claimed=job.request.get("properties"),
     )
     result["verification"] = report.to_json()
+
+
+def count_component_job(job: Job, result: dict[str, Any]) -> None:
+    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`."""
+    component = getattr(load_module(job.inputs / "component.py"), job.request["class_name"])
+
+    def count(width: int, setting: Mapping[str, Any]) -> int:
+        try:
+            return count_on_meta(lambda: component(width, **setting))
+        except Exception:  # noqa: BLE001 - it may need values, which the meta device has none of
+            return sum(parameter.numel() for parameter in component(width, **setting).parameters())
+
+    result["counts"] = [[count(width, item) for width in job.request["widths"]] for item in job.request["settings"]]
 
 
 def load_module(path: Path) -> ModuleType:
