@@ -19,6 +19,7 @@ from graph.plan import Plan, plan_study
 from graph.workers import TrialWorkers
 from neuramosaic.errors import UsageError
 from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.records import Event
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -67,7 +68,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
     """
     record = store.study(study)
     config = StudyConfig.from_mapping(record.config)
-    plan = plan_study(config, workspace, record.task)
+    plan = plan_study(config, workspace, study_catalogue(store, record), record.task)
     if plan.space.version != record.space_version:
         raise UsageError(
             f"study {study} was made with another version of the components: its trials would not be comparable; "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from neuramosaic.canonical import content_id
-from neuramosaic.components.registry import Catalogue, catalogue
+from neuramosaic.components.registry import Catalogue
 from neuramosaic.errors import DataError
 from neuramosaic.search.registry import create_sampler
 from neuramosaic.seeds import stream
@@ -50,12 +50,15 @@ class Plan:
     threads: int
 
 
-def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any] | None = None) -> Plan:
+def plan_study(
+    config: StudyConfig, workspace: Path, known: Catalogue, recorded: Mapping[str, Any] | None = None
+) -> Plan:
     """Resolve a configuration: load the task's data into the workspace, build the space, fit the baseline in it.
 
     Args:
         config: The configuration.
         workspace: Directory of the workspace; the data is written below its `artifacts/data`.
+        known: The components that the study has: those of the workspace for a new one, its own for one that exists.
         recorded: What the store knows of the task's data, if the study exists already. Its files are used as they lie
             in the workspace, whatever became of where they once came from.
 
@@ -75,7 +78,7 @@ def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any]
             f"the data of this study is gone from {workspace / str(recorded['directory'])}, and {config.task} now "
             "gives other data (another Python version, or a changed text file): put the folder back"
         )
-    space = study_space(config, description)
+    space = study_space(config, description, known)
     space.baseline()
     create_sampler(config.sampler, space.parameters, seed=config.seed, **config.sampler_settings)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -93,16 +96,17 @@ def plan_study(config: StudyConfig, workspace: Path, recorded: Mapping[str, Any]
     )
 
 
-def study_space(config: StudyConfig, task: Mapping[str, Any]) -> ArchitectureSpace:
+def study_space(config: StudyConfig, task: Mapping[str, Any], known: Catalogue) -> ArchitectureSpace:
     """Return the space of a study.
 
     Args:
         config: The study's configuration.
         task: Description of its data, with vocab_size and sequence_length.
+        known: The components that it has.
     """
     limits = config.space
     return ArchitectureSpace(
-        catalogue(),
+        known,
         params_budget=config.params,
         tolerance=PARAMS_TOLERANCE,
         vocab_size=task["vocab_size"],

@@ -14,6 +14,7 @@ from agents.runner import Runner, trial_limits
 from graph.plan import plan_study
 from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 from sandbox.base import SandboxConfig
@@ -80,7 +81,7 @@ def reproduce_trial(
         raise UsageError(f"trial {trial} is {record.state}: only a COMPLETE trial can be reproduced")
     study = store.study(record.study)
     config = StudyConfig.from_mapping(study.config)
-    plan = plan_study(config, workspace, study.task)
+    plan = plan_study(config, workspace, study_catalogue(store, study), study.task)
     environment = record.outcome.environment
     threads = int(environment.get("threads", plan.threads))
     name = backend or config.sandbox

@@ -19,6 +19,7 @@ from graph.control import discard_commands, hold_lock, is_running, log_path
 from graph.lab import Lab, open_lab
 from graph.plan import plan_study
 from neuramosaic.errors import NeuraMosaicError, StoreError, UsageError
+from neuramosaic.store.components import catalogue_with
 from neuramosaic.store.records import StudyState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -40,14 +41,16 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
         prefix, colon, path = config.task.partition(":")
         if colon and path:  # the session may run, or be resumed, in another folder
             config = config.model_copy(update={"task": f"{prefix}:{Path(path).expanduser().resolve()}"})
-        plan = plan_study(config, workspace)
+        components = store.components()
+        plan = plan_study(config, workspace, catalogue_with(store, components))
         task = {
             **plan.data,
             "unit": plan.task.metric.unit,
             "settings": plan.task.settings(),
             "directory": str(plan.data_dir.relative_to(workspace)),
         }
-        study = store.create_study(prefix, config.to_json(), task, plan.space.version).id
+        added = [{"slot": item.slot, "name": item.name, "version": item.version} for item in components]
+        study = store.create_study(prefix, config.to_json(), task, plan.space.version, added).id
         store.add_event(study, "session", "created", f"{config.trials} trials of {config.params:,} parameters")
         return study
 

@@ -50,12 +50,12 @@ class Verification(_Strict):
     passed: bool
     checks: Annotated[list[Check], Field(max_length=100)]
 
-    def failure(self) -> str:
+    def failure(self, what: str = "verification") -> str:
         """Return the first failed check and its message."""
         for check in self.checks:
             if not check.passed:
-                return f"verification failed at {check.name}: {check.message}"
-        return "verification failed"
+                return f"{what} failed at {check.name}: {check.message}"
+        return f"{what} failed"
 
 
 class Training(_Strict):
@@ -95,12 +95,16 @@ class TrialResult(_Strict):
     Attributes:
         verification: The ladder; None if it did not come to that.
         training: None if it was not asked for, or did not come to that.
+        counts: Parameters of a component, for each setting at each width that were asked; None if none were.
+        audit: What the trained model was asked; None if it was not trained, or diverged.
         environment: Versions, hardware and threads, as the worker saw them.
         error: What ended the worker early.
     """
 
     verification: Verification | None = None
     training: Training | None = None
+    audit: Verification | None = None
+    counts: Annotated[list[Annotated[list[_Count], Field(max_length=1000)]], Field(max_length=1000)] | None = None
     environment: Annotated[dict[_Short, _Text | _Integer | _Float | bool | None], Field(max_length=50)] = Field(
         default_factory=dict
     )
@@ -131,6 +135,32 @@ def read_trial_result(outcome: Outcome) -> TrialResult | TrialFailure:
     Returns:
         The result if the job finished and its code passed verification; else why not.
     """
+    result = _read_finished(outcome)
+    if isinstance(result, TrialFailure):
+        return result
+    if result.verification is None:
+        return TrialFailure(f"{RESULT} has no verification", outcome.exit, result)
+    if not result.verification.passed or not all(check.passed for check in result.verification.checks):
+        return TrialFailure(result.verification.failure(), outcome.exit, result)
+    return result
+
+
+def read_counts(outcome: Outcome) -> list[list[int]] | TrialFailure:
+    """Read `result.json` of a job that counts the parameters of a component.
+
+    Returns:
+        The counts, for each setting at each width, as the job gave them; else why there are none.
+    """
+    result = _read_finished(outcome)
+    if isinstance(result, TrialFailure):
+        return result
+    if result.counts is None:
+        return TrialFailure(f"{RESULT} has no counts", outcome.exit, result)
+    return result.counts
+
+
+def _read_finished(outcome: Outcome) -> TrialResult | TrialFailure:
+    """Read what a job left that finished without an error, whatever it says."""
     try:
         result = _read(outcome)
     except RefusedError as error:
@@ -145,10 +175,6 @@ def read_trial_result(outcome: Outcome) -> TrialResult | TrialFailure:
         return TrialFailure(outcome.reason or str(outcome.exit), outcome.exit, result)
     if result.error is not None:
         return TrialFailure(f"{result.error.type}: {result.error.message}", outcome.exit, result)
-    if result.verification is None:
-        return TrialFailure(f"{RESULT} has no verification", outcome.exit, result)
-    if not result.verification.passed or not all(check.passed for check in result.verification.checks):
-        return TrialFailure(result.verification.failure(), outcome.exit, result)
     return result
 
 
@@ -160,8 +186,8 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         request: What the job was asked (`job.json`).
 
     Returns:
-        COMPLETE only if the job finished, verification passed, and training used all tokens, with a finite validation
-        loss, the parameters that were expected and weights left; FAILED with a reason otherwise.
+        COMPLETE only if the job finished, verification passed, training used all tokens with a finite validation loss,
+        the parameters that were expected and weights left, and the audit passed; FAILED with a reason otherwise.
     """
     read = read_trial_result(outcome)
     result = read.partial if isinstance(read, TrialFailure) else read
@@ -183,7 +209,10 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         peak_memory_bytes=training.peak_memory_bytes if training is not None else None,
         params=training.params if training is not None else None,
         verification=tuple(
-            check.model_dump() for check in (result.verification or Verification(passed=False, checks=[])).checks
+            check.model_dump()
+            for part in (result.verification, result.audit)
+            if part is not None
+            for check in part.checks
         ),
         environment=environment,
     )
@@ -206,6 +235,10 @@ def _shortfall(outcome: Outcome, result: TrialResult, request: Mapping[str, Any]
     expected = request.get("expected_params")
     if isinstance(expected, int) and training.params != expected:
         return f"the model trained has {training.params} parameters instead of {expected}"
+    if result.audit is None or not result.audit.checks:
+        return f"{RESULT} has no audit"
+    if not result.audit.passed or not all(check.passed for check in result.audit.checks):
+        return result.audit.failure("audit")
     if outcome.directory is None or WEIGHTS not in outcome.files:
         return f"the job left no {WEIGHTS}"
     try:

@@ -28,7 +28,7 @@ import torch
 from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.training.flops import flop_counter
 from neuramosaic.training.memory import keep_freed_memory
-from sandbox.worker_jobs import Job, run_trial, verify_component_job, verify_model_job
+from sandbox.worker_jobs import Job, count_component_job, run_trial, verify_component_job, verify_model_job
 
 POLL_S = 0.01
 WARM = ".warm"
@@ -56,7 +56,7 @@ def main() -> int:
     if job.kind == "script":
         # By Python's own end, as a program expects it: its exit handlers run, its open files are flushed.
         sys.exit(run_script(root / "in" / "script.py", [str(item) for item in request.get("argv", [])], root / "out"))
-    result: dict[str, Any] = {"verification": None, "training": None, "environment": environment(job)}
+    result: dict[str, Any] = {"verification": None, "training": None, "audit": None, "environment": environment(job)}
     try:
         KINDS[job.kind](job, result)
     except MemoryError:
@@ -68,7 +68,12 @@ def main() -> int:
     return 0
 
 
-KINDS = {"trial": run_trial, "verify_model": verify_model_job, "verify_component": verify_component_job}
+KINDS = {
+    "trial": run_trial,
+    "verify_model": verify_model_job,
+    "verify_component": verify_component_job,
+    "count_component": count_component_job,
+}
 
 
 def warm_up() -> None:

@@ -13,16 +13,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuramosaic.components.counting import count_on_meta
 from neuramosaic.errors import InvalidValueError
 from neuramosaic.tasks.files import read_split
 from neuramosaic.training.config import TrainingConfig
-from neuramosaic.training.data import TrainingData
+from neuramosaic.training.data import TrainingData, fixed_batches
 from neuramosaic.training.determinism import torch_stream
 from neuramosaic.training.loop import train
 from neuramosaic.training.weights import save_weights
+from neuramosaic.verify.audit import audit
 from neuramosaic.verify.ladder import verify_component, verify_model
 
-JOB_KINDS = ("trial", "verify_model", "verify_component", "script")
+JOB_KINDS = ("trial", "verify_model", "verify_component", "count_component", "script")
 #: Generated code is imported under this name, whatever its file is called.
 MODULE_NAME = "neuramosaic_subject"
 
@@ -58,7 +60,7 @@ class Job:
 
 
 def run_trial(job: Job, result: dict[str, Any]) -> None:
-    """Verify the model and, if it passed, train it and keep its weights."""
+    """Verify the model and, if it passed, train it, audit what came out, and keep its weights."""
     verify_model_job(job, result)
     if not result["verification"]["passed"]:
         return
@@ -84,6 +86,8 @@ def run_trial(job: Job, result: dict[str, Any]) -> None:
         )
     result["training"] = outcome.to_json()
     if outcome.stopped != "diverged":
+        windows = fixed_batches(data.val, data.sequence_length, 1, device=job.device)[0]
+        result["audit"] = audit(model, windows, data.vocab_size, seed=job.seed).to_json()
         save_weights(model.to("cpu"), job.out / "weights.safetensors")
 
 
@@ -116,8 +120,23 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
         seed=job.seed,
         expected_params=job.request.get("expected_params"),
         source=path.read_text(),
+        cost=job.request.get("cost"),
+        claimed=job.request.get("properties"),
     )
     result["verification"] = report.to_json()
+
+
+def count_component_job(job: Job, result: dict[str, Any]) -> None:
+    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`."""
+    component = getattr(load_module(job.inputs / "component.py"), job.request["class_name"])
+
+    def count(width: int, setting: Mapping[str, Any]) -> int:
+        try:
+            return count_on_meta(lambda: component(width, **setting))
+        except Exception:  # noqa: BLE001 - it may need values, which the meta device has none of
+            return sum(parameter.numel() for parameter in component(width, **setting).parameters())
+
+    result["counts"] = [[count(width, item) for width in job.request["widths"]] for item in job.request["settings"]]
 
 
 def load_module(path: Path) -> ModuleType:

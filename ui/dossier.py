@@ -45,11 +45,12 @@ def lineage(store: Store, trial: TrialRecord) -> list[TrialRecord]:
     return chain + [other for other in others if other.parent == trial.id]
 
 
-def vector(study: StudyRecord, trial: TrialRecord) -> list[float]:
+def vector(store: Store, study: StudyRecord, trial: TrialRecord) -> list[float]:
     """Return a trial's architecture as a vector of its study's space."""
     from graph.plan import study_space
+    from neuramosaic.store.components import study_catalogue
 
-    space = study_space(StudyConfig.from_mapping(study.config), study.task)
+    space = study_space(StudyConfig.from_mapping(study.config), study.task, study_catalogue(store, study))
     return [float(value) for value in space.encode(Architecture.from_json(trial.architecture))]
 
 
@@ -62,7 +63,7 @@ def dossier(store: Store, trial: str) -> dict[str, Any]:
         **record.to_json(),
         "unit": study.task.get("unit"),
         "genotype": record.architecture,
-        "vector": vector(study, record),
+        "vector": vector(store, study, record),
         "space_version": study.space_version,
         "verification": [dict(check) for check in outcome.verification] if outcome else [],
         "environment": dict(outcome.environment) if outcome else {},

@@ -1,7 +1,8 @@
 """How many parameters an architecture's model has, without building the model.
 
-Each component is instantiated once per width and hyper-parameters on torch's meta device, where tensors have shapes but
-no memory, and its count is kept. The sum follows the generated model: tied embedding, position, the blocks, final norm.
+Each component of the catalogue is instantiated once per width and hyper-parameters on torch's meta device, where
+tensors have shapes but no memory, and its count is kept. The code of any other component never runs here: its measured
+rule is asked. The sum follows the generated model: tied embedding, position, the blocks, final norm.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def count_parameters(
 
     Raises:
         UnknownNameError: If a component is not in the catalogue.
-        UsageError: If a component is not the catalogue's own code, which never runs on the host.
+        UsageError: If a component is not the catalogue's own code, which never runs on the host, and has no rule.
     """
     width, depth, blocks = architecture.width, architecture.depth, architecture.blocks
     position = _spec(catalogue, "position", architecture.position)
@@ -68,18 +69,11 @@ def count_parameters(
 
 
 def _count_block(block: Block, residual: Choice, catalogue: Components, width: int) -> int:
-    norm, topology = _spec(catalogue, "norm", block.norm), _spec(catalogue, "residual", residual)
+    topology = _spec(catalogue, "residual", residual)
     total = _count_choice(catalogue, "mixer", block.mixer, width)
     total += _count_choice(catalogue, "channel", block.channel, width)
-    total += _count_residual(
-        topology.source,
-        topology.class_name,
-        width,
-        _settings(residual),
-        norm.source,
-        norm.class_name,
-        _settings(block.norm),
-    )
+    own, norms = _count_residual(topology.source, topology.class_name, width, _settings(residual))
+    total += own + norms * _count_choice(catalogue, "norm", block.norm, width)
     if block.modulator:
         modulator = _spec(catalogue, "modulator", block.modulator)
         total += _count_modulator(modulator.source, modulator.class_name, width, _settings(block.modulator))
@@ -87,6 +81,9 @@ def _count_block(block: Block, residual: Choice, catalogue: Components, width: i
 
 
 def _count_choice(catalogue: Components, slot: str, choice: Choice, width: int) -> int:
+    spec = catalogue.get(slot, choice.name)
+    if spec.counts is not None:
+        return spec.counts.count(width, choice.hyperparameters)
     spec = _spec(catalogue, slot, choice)
     return _count_plain(spec.source, spec.class_name, width, _settings(choice))
 
@@ -125,34 +122,33 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _count_on_meta(build: Callable[[], nn.Module]) -> int:
+def count_on_meta(build: Callable[[], nn.Module]) -> int:
+    """Build a module on the meta device and return how many parameters it has, tied ones once."""
     with torch.device("meta"), _NoInitialisation():
         return sum(parameter.numel() for parameter in build().parameters())
 
 
 @lru_cache(maxsize=1 << 16)
 def _count_plain(source: str, class_name: str, width: int, settings: Settings) -> int:
-    return _count_on_meta(partial(_load(source, class_name), width, **dict(settings)))
+    return count_on_meta(partial(_load(source, class_name), width, **dict(settings)))
 
 
 @lru_cache(maxsize=1 << 14)
-def _count_residual(
-    source: str,
-    class_name: str,
-    width: int,
-    settings: Settings,
-    norm_source: str,
-    norm_class: str,
-    norm_settings: Settings,
-) -> int:
-    """Count a residual topology with its norms, but without the mixer and channel that it joins."""
-    norm = partial(_load(norm_source, norm_class), width, **dict(norm_settings))
+def _count_residual(source: str, class_name: str, width: int, settings: Settings) -> tuple[int, int]:
+    """Count a residual topology without the mixer and channel that it joins; and how many norms it makes."""
     topology = _load(source, class_name)
-    return _count_on_meta(lambda: topology(width, nn.Identity(), nn.Identity(), norm, **dict(settings)))
+    norms: list[nn.Module] = []
+
+    def norm() -> nn.Module:
+        norms.append(nn.Identity())
+        return norms[-1]
+
+    own = count_on_meta(lambda: topology(width, nn.Identity(), nn.Identity(), norm, **dict(settings)))
+    return own, len(norms)
 
 
 @lru_cache(maxsize=1 << 14)
 def _count_modulator(source: str, class_name: str, width: int, settings: Settings) -> int:
     """Count a modulator without the block that it wraps."""
     modulator = _load(source, class_name)
-    return _count_on_meta(lambda: modulator(width, nn.Identity(), **dict(settings)))
+    return count_on_meta(lambda: modulator(width, nn.Identity(), **dict(settings)))

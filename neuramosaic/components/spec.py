@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from neuramosaic.components.rule import ParameterRule
 from neuramosaic.errors import UnknownOptionError
 from neuramosaic.space.domains import Parameter
 
@@ -37,6 +38,8 @@ class Provenance(StrEnum):
     CATALOGUE = "catalogue"
     PAPER = "paper"
     DESIGNED = "designed"
+    OWN = "own"
+    """A person wrote it and added it to a workspace."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class ComponentSpec:
         cost: How its time grows with T.
         provenance: Where it came from.
         uses_position: Whether its class takes `position=` (attention does).
+        counts: How many parameters it has, where its code may not run to be counted.
         traits: What the search may know of it before its first trial, such as
             `{"recurrent": True, "gated": True, "state": "matrix"}`.
         version: First 12 hex digits of the sha256 of `source`.
@@ -70,6 +74,7 @@ class ComponentSpec:
     provenance: Provenance = Provenance.CATALOGUE
     uses_position: bool = False
     traits: dict[str, Any] = field(default_factory=dict, hash=False)
+    counts: ParameterRule | None = field(default=None, repr=False)
     version: str = field(default="", init=False)
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Generated code in git: one parentless commit per architecture, so that the same code has the same commit everywhere.
+"""Generated and added code in git: one parentless commit per architecture, or per version of an added component.
 
-Commits are made with git's plumbing and fixed dates: no index, no branch, no lock that a killed process could leave
-behind in the way of the next one. `git -C code show COMMIT:model.py` shows a model; `git -C code for-each-ref`
-lists them all.
+The same code has the same commit everywhere. Commits are made with git's plumbing and fixed dates: no index, no branch,
+no lock that a killed process could leave behind in the way of the next one. `git -C code show COMMIT:model.py` shows a
+model, `git -C code show COMMIT:component.py` a component; `git -C code for-each-ref` lists them all.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class CodeRepository:
             path.mkdir(parents=True, exist_ok=True)
             self._git("init", "--quiet", "--initial-branch=main", ".")
 
-    def commit(self, name: str, files: Mapping[str, str], message: str) -> str:
-        """Commit files under a ref below `refs/models/NAME` and return the commit's id.
+    def commit(self, name: str, files: Mapping[str, str], message: str, *, namespace: str = "models") -> str:
+        """Commit files under a ref below `refs/NAMESPACE/NAME` and return the commit's id.
 
         The id depends on the files and the message alone: committing the same again returns the same id.
 
@@ -49,6 +49,7 @@ class CodeRepository:
             name: Part of the ref, such as the hex digits of an architecture id.
             files: Text by plain file name.
             message: Commit message.
+            namespace: "models" or "components".
         """
         entries = []
         for file, text in sorted(files.items()):
@@ -57,7 +58,7 @@ class CodeRepository:
         tree = self._git("mktree", stdin="\n".join(entries) + "\n")
         commit = self._git("commit-tree", tree, "-m", message)
         # The commit is part of its own ref: another study may have other code for the same architecture.
-        ref = f"refs/models/{name}/{commit[:12]}"
+        ref = f"refs/{namespace}/{name}/{commit[:12]}"
         # A process killed inside update-ref may have left this lock; the ref names content, so a second writer of it
         # would write the same: the lock protects nothing here.
         (self.path / ".git" / f"{ref}.lock").unlink(missing_ok=True)

@@ -95,5 +95,29 @@ def _first(db: Database) -> None:
         )
 
 
-#: Schema version of this code: the number of steps.
-LATEST = 1
+@migrations(name="0003_components")
+def _components(db: Database) -> None:
+    db.table("components").create(
+        {
+            "id": int,
+            "slot": str,
+            "name": str,
+            "version": str,
+            "class_name": str,
+            "uses_position": int,
+            "rule": str,
+            "checks": str,
+            "commit": str,
+            "origin": str,
+            "created": str,
+        },
+        pk="id",
+        not_null={"slot", "name", "version", "class_name", "uses_position", "rule", "checks", "commit", "created"},
+    )
+    db.table("components").create_index(["slot", "name", "version"], unique=True)
+    # Studies made before had the components of the catalogue alone.
+    db.table("studies").add_column("components", str, not_null_default="[]")
+
+
+#: Schema version of this code: the number of its last step.
+LATEST = 3

@@ -47,6 +47,7 @@ class StudyRecord:
         updated: UTC, ISO 8601.
         pid: Process that runs it, or None.
         message: Why it FAILED or STOPPED, for people.
+        components: The components that were added to the workspace and that its space has: slot, name, version.
     """
 
     id: str
@@ -58,6 +59,36 @@ class StudyRecord:
     updated: str
     pid: int | None = None
     message: str = ""
+    components: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentRecord:
+    """A component that was added to the workspace. A version never changes.
+
+    Attributes:
+        slot: Such as "mixer".
+        name: Unique within its slot.
+        version: 12 hex digits of the content of source and card.
+        class_name: Its class.
+        uses_position: Whether the class takes `position=`.
+        rule: How many parameters it has: a `ParameterRule` as JSON.
+        checks: The ladder that it passed with its defaults: `[{"name", "passed", "message", "seconds"}]`.
+        commit: Git commit of its source and card in the workspace's `code/`.
+        origin: Where it came from, for people.
+        created: UTC, ISO 8601; empty before it is stored.
+    """
+
+    slot: str
+    name: str
+    version: str
+    class_name: str
+    uses_position: bool
+    rule: Mapping[str, Any]
+    checks: tuple[Mapping[str, Any], ...]
+    commit: str
+    origin: str
+    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +104,7 @@ class TrialOutcome:
         cost_flops: Floating-point operations of its training.
         peak_memory_bytes: Peak resident (or device) memory.
         params: Parameters as counted in the sandbox.
-        verification: The ladder: `[{"name", "passed", "message", "seconds"}]`.
+        verification: The ladder, then the audit of the trained model: `[{"name", "passed", "message", "seconds"}]`.
         environment: Backend, image, versions, hardware, threads: what a reproduction needs to know.
     """
 

@@ -27,6 +27,7 @@ from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.migrations import LATEST, migrations
 from neuramosaic.store.records import (
     Command,
+    ComponentRecord,
     Event,
     StudyRecord,
     StudyState,
@@ -137,7 +138,12 @@ class Store:
     # -- studies -------------------------------------------------------------------------------------------------------
 
     def create_study(
-        self, prefix: str, config: Mapping[str, Any], task: Mapping[str, Any], space_version: str
+        self,
+        prefix: str,
+        config: Mapping[str, Any],
+        task: Mapping[str, Any],
+        space_version: str,
+        components: Sequence[Mapping[str, str]] = (),
     ) -> StudyRecord:
         """Make a study whose id is a prefix and the next free number.
 
@@ -146,6 +152,7 @@ class Store:
             config: The study configuration as JSON.
             task: What is known of the task's data, as JSON.
             space_version: Content id of the space's definition.
+            components: The added components that its space has: slot, name, version.
         """
         time = now()
         with self._write() as db:
@@ -153,9 +160,18 @@ class Store:
             numbers = [int(name.rsplit("-", 1)[1]) for name in taken if name.rsplit("-", 1)[1].isdigit()]
             study = f"{prefix}-{max(numbers, default=0) + 1}"
             db.conn.execute(
-                "INSERT INTO studies (id, state, config, task, space_version, created, updated, message)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, '')",
-                (study, StudyState.CREATED, canonical_json(config), canonical_json(task), space_version, time, time),
+                "INSERT INTO studies (id, state, config, task, space_version, components, created, updated, message)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
+                (
+                    study,
+                    StudyState.CREATED,
+                    canonical_json(config),
+                    canonical_json(task),
+                    space_version,
+                    canonical_json([dict(item) for item in components]),
+                    time,
+                    time,
+                ),
             )
         return self.study(study)
 
@@ -188,6 +204,37 @@ class Store:
             db.conn.execute(
                 "UPDATE studies SET config = ?, updated = ? WHERE id = ?", (canonical_json(config), now(), study)
             )
+
+    # -- components ----------------------------------------------------------------------------------------------------
+
+    def add_component(self, record: ComponentRecord) -> ComponentRecord:
+        """Keep a component; adding the same version again makes it the newest and changes nothing else."""
+        with self._write() as db:
+            row = {**asdict(record), "created": now()}
+            row["rule"], row["checks"] = canonical_json(record.rule), canonical_json([*map(dict, record.checks)])
+            names = ", ".join(f'"{name}"' for name in row)
+            db.conn.execute(
+                f"INSERT OR REPLACE INTO components ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
+            )
+        return self.component(record.slot, record.name, record.version)
+
+    def components(self) -> list[ComponentRecord]:
+        """Return the newest version of each added component, in the order in which they were added."""
+        rows = self._rows(
+            "SELECT * FROM components WHERE id IN (SELECT max(id) FROM components GROUP BY slot, name) ORDER BY id"
+        )
+        return [_component(row) for row in rows]
+
+    def component(self, slot: str, name: str, version: str) -> ComponentRecord:
+        """Return one version of an added component.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        rows = self._rows("SELECT * FROM components WHERE slot = ? AND name = ? AND version = ?", (slot, name, version))
+        if not rows:
+            raise NotFoundError(f"version {version} of {slot}", name)
+        return _component(rows[0])
 
     # -- trials --------------------------------------------------------------------------------------------------------
 
@@ -404,7 +451,16 @@ def _plain(outcome: TrialOutcome) -> dict[str, Any]:
 
 def _study(row: Mapping[str, Any]) -> StudyRecord:
     values = {**row, "state": StudyState(row["state"])}
-    return StudyRecord(**{**values, "config": json.loads(row["config"]), "task": json.loads(row["task"])})
+    for name in ("config", "task", "components"):
+        values[name] = json.loads(row[name])
+    return StudyRecord(**{**values, "components": tuple(values["components"])})
+
+
+def _component(row: Mapping[str, Any]) -> ComponentRecord:
+    values = {key: value for key, value in row.items() if key != "id"}
+    checks = tuple(json.loads(row["checks"]))
+    rule, uses_position = json.loads(row["rule"]), bool(row["uses_position"])
+    return ComponentRecord(**{**values, "rule": rule, "checks": checks, "uses_position": uses_position})
 
 
 def _trial(row: Mapping[str, Any]) -> TrialRecord:

@@ -38,6 +38,7 @@ def verification_job(
     catalogue: Catalogue,
     hyperparameters: Mapping[str, Any] | None = None,
     *,
+    properties: Mapping[str, bool | int] | None = None,
     seed: int = 0,
     threads: int = 1,
 ) -> VerificationJob:
@@ -47,6 +48,7 @@ def verification_job(
         spec: The component; need not be in the catalogue yet.
         catalogue: Where the rest of the model comes from.
         hyperparameters: What differs from the component's defaults.
+        properties: What its card claims, to be checked where it can be verified by itself.
         seed: Of inputs and initialisation.
         threads: Torch threads of the worker.
 
@@ -65,15 +67,43 @@ def verification_job(
             "slot": str(spec.slot),
             "class_name": spec.class_name,
             "hyperparameters": settings,
+            "cost": str(spec.cost),
+            "properties": dict(properties or {}),
         }
         return VerificationJob(request, {"component.py": spec.source.encode()})
+    return model_job(spec, catalogue, settings, seed=seed, threads=threads)
+
+
+def model_job(
+    spec: ComponentSpec,
+    catalogue: Catalogue,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+) -> VerificationJob:
+    """Return the job that verifies a small baseline model that holds a component.
+
+    The number of parameters is checked too, where it is known without running the component's code here.
+
+    Args:
+        spec: The component; need not be in the catalogue yet.
+        catalogue: Where the rest of the model comes from.
+        hyperparameters: What differs from the component's defaults.
+        seed: Of inputs and initialisation.
+        threads: Torch threads of the worker.
+
+    Raises:
+        CodegenError: If no model can be written with the component's source.
+    """
     known = Catalogue(item for item in catalogue.specs if (item.slot, item.name) != (spec.slot, spec.name))
     known.add(spec)
-    architecture = model_around(spec, settings, known)
+    architecture = model_around(spec, {**spec.defaults(), **(hyperparameters or {})}, known)
     sizes = {"vocab_size": _VOCAB_SIZE, "sequence_length": _SEQUENCE_LENGTH}
     expected = None
-    if spec.provenance is Provenance.CATALOGUE:
+    if spec.provenance is Provenance.CATALOGUE or spec.counts is not None:
         expected = count_parameters(architecture, known, **sizes)
+    common = {"seed": seed, "threads": threads, "device": "cpu"}
     request = {**common, "kind": "verify_model", "task": sizes, "expected_params": expected}
     return VerificationJob(request, {"model.py": generate(architecture, known, **sizes).encode()})
 

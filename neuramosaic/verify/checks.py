@@ -84,12 +84,12 @@ def causal_gradient(subject: Subject) -> None:
     with torch_stream(subject.seed, "verify", "pass"):
         leaves, output = subject.forward_with_leaves(module, subject.inputs(1, length))
     for position in (0, length // 3, length - 2):
-        influence = _influence(leaves, output, position)
-        ahead = float(influence[position + 1 :].max())
-        if ahead > GRADIENT_ROUNDING * float(influence.max()):
+        felt = influence(leaves, output, position)
+        ahead = float(felt[position + 1 :].max())
+        if ahead > GRADIENT_ROUNDING * float(felt.max()):
             raise CheckFailed(
                 f"the output at position {position} has a gradient to position "
-                f"{position + 1 + int(influence[position + 1 :].argmax())}, which comes after it; cut every path from "
+                f"{position + 1 + int(felt[position + 1 :].argmax())}, which comes after it; cut every path from "
                 "later positions, also those that cancel in the forward pass"
             )
 
@@ -152,8 +152,8 @@ def mixing(subject: Subject) -> None:
     module = jittered(subject).eval()
     leaves, output = subject.forward_with_leaves(module, subject.inputs(1, subject.length))
     for position in (1, subject.length // 2, subject.length - 1):
-        influence = _influence(leaves, output, position)
-        if not float(influence[position - 1]) > 1e-8 * float(influence.max()):
+        felt = influence(leaves, output, position)
+        if not float(felt[position - 1]) > 1e-8 * float(felt.max()):
             raise CheckFailed(
                 f"the output at position {position} does not depend on the input at position {position - 1}; a mixer "
                 "must carry information from each token to the next"
@@ -187,7 +187,7 @@ def _largest_difference(one: Tensor, two: Tensor) -> tuple[float, int]:
     return float(by_position[worst]), worst
 
 
-def _influence(leaves: list[Tensor], output: Tensor, position: int) -> Tensor:
+def influence(leaves: list[Tensor], output: Tensor, position: int) -> Tensor:
     """Return how strongly the input at each position acts on the output at `position`, shape `(T,)`."""
     # A fixed projection with no symmetry: a plain sum has no gradient through a normalisation.
     weights = torch.sin(torch.arange(1.0, output.shape[-1] + 1.0))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from neuramosaic.training.determinism import deterministic_kernels
-from neuramosaic.verify import checks, learning
+from neuramosaic.verify import checks, growth, learning, magnitude
 from neuramosaic.verify.imports import check_imports
+from neuramosaic.verify.properties import properties
 from neuramosaic.verify.report import Check, CheckFailed, VerificationReport
 from neuramosaic.verify.subject import ComponentSubject, ModelSubject, Subject
 
@@ -96,6 +97,8 @@ def verify_component(
     seed: int,
     expected_params: int | None = None,
     source: str | None = None,
+    cost: str | None = None,
+    claimed: Mapping[str, bool | int] | None = None,
 ) -> VerificationReport:
     """Verify a mixer, channel or norm by itself.
 
@@ -105,6 +108,8 @@ def verify_component(
         seed: Of inputs and initialisation.
         expected_params: Parameters that it must have at D = 32; None to accept any number.
         source: Text of its file; None leaves the import check out.
+        cost: Declared growth with T: "constant", "linear", "log-linear" or "quadratic"; None leaves that check out.
+        claimed: Properties that its card claims, by name; see `neuramosaic.verify.properties`.
 
     Raises:
         ValueError: If components of the slot cannot stand alone; verify a model that holds it instead.
@@ -115,10 +120,15 @@ def verify_component(
         ComponentSubject(make_component, width, seed, COMPONENT_LENGTH, slot == "mixer", expected_params)
         for width in WIDTHS
     ]
-    return _climb(_rungs(subjects, source))
+    return _climb(_rungs(subjects, source, cost, claimed or {}))
 
 
-def _rungs(subjects: Sequence[Subject], source: str | None) -> list[Rung]:
+def _rungs(
+    subjects: Sequence[Subject],
+    source: str | None,
+    cost: str | None = None,
+    claimed: Mapping[str, bool | int] | None = None,
+) -> list[Rung]:
     # Shapes may go wrong at one width only; the rest of the ladder is climbed at the first.
     subject = subjects[0]
 
@@ -130,17 +140,23 @@ def _rungs(subjects: Sequence[Subject], source: str | None) -> list[Rung]:
     rungs += [
         ("contract", contract),
         ("finite", lambda: checks.finite(subject)),
+        ("scale", lambda: magnitude.scale(subject)),
         ("causal", lambda: checks.causal(subject)),
         ("causal_gradient", lambda: checks.causal_gradient(subject)),
         ("batch_independence", lambda: checks.batch_independence(subject)),
         ("determinism", lambda: checks.determinism(subject)),
         ("stateless", lambda: checks.stateless(subject)),
+        ("longer", lambda: magnitude.longer(subject)),
         ("gradients", lambda: learning.gradients(subject)),
     ]
     if subject.mixes:
         rungs.append(("mixing", lambda: checks.mixing(subject)))
     if subject.expected_params is not None:
         rungs.append(("parameter_count", lambda: checks.parameter_count(subject)))
+    if cost is not None:
+        rungs.append(("growth", lambda: growth.growth(subject, cost)))
+    if claimed:
+        rungs.append(("properties", lambda: properties(subject, claimed)))
     rungs.append(("overfits", lambda: learning.overfits(subject)))
     return rungs
 

@@ -8,6 +8,7 @@ from torch import nn
 from neuramosaic.codegen.generate import generate
 from neuramosaic.components.counting import count_parameters
 from neuramosaic.components.registry import Catalogue, catalogue
+from neuramosaic.components.rule import ParameterRule
 from neuramosaic.components.spec import Provenance, Slot
 from neuramosaic.errors import UnknownNameError, UsageError
 from neuramosaic.space.architecture import Architecture, Choice
@@ -74,6 +75,28 @@ def test_a_component_that_is_not_the_catalogues_own_never_runs_here() -> None:
     specs = [spec for spec in catalogue().specs if spec.name != "attention"]
     with pytest.raises(UsageError, match=r"mixer 'attention'.*sandbox only"):
         count_parameters(SPACE.baseline(), Catalogue([*specs, attention]), vocab_size=V, sequence_length=T)
+
+
+def test_the_rule_of_a_component_is_asked_in_every_slot_that_has_one_and_its_code_never_runs() -> None:
+    bomb = "raise SystemExit('executed')"
+    rules = {Slot.MIXER: (1000, 7, 0), Slot.CHANNEL: (2000, 5, 2), Slot.NORM: (16, 1, 0)}
+    own = [
+        replace(
+            SPACE.catalogue.get(slot, name),
+            source=bomb,
+            provenance=Provenance.OWN,
+            hyperparameters=(),
+            counts=ParameterRule((), ((),), ((rule,),)),
+        )
+        for (slot, rule), name in zip(rules.items(), ("attention", "swiglu", "rms_norm"), strict=True)
+    ]
+    specs = [spec for spec in catalogue().specs if (spec.slot, spec.name) not in {(s.slot, s.name) for s in own}]
+    base = SPACE.baseline().blocks[0]
+    block = replace(base, mixer=Choice("attention"), channel=Choice("swiglu"), norm=Choice("rms_norm"))
+    architecture = replace(SPACE.baseline(), width=20, depth=3, blocks=(block,))
+    mixer, channel, norm = 1000 + 4 * 7, 2000 + 4 * 5 + 6 * 2, 20
+    total = count_parameters(architecture, Catalogue([*specs, *own]), vocab_size=V, sequence_length=T)
+    assert total == V * 20 + 3 * (mixer + channel + 2 * norm) + norm
 
 
 def test_an_unknown_component_is_named() -> None:

@@ -32,6 +32,10 @@ def passing(job):
             "params": job.request["expected_params"],
             "stopped": "finished",
         },
+        "audit": {
+            "passed": True,
+            "checks": [{"name": "audit_leak", "passed": True, "message": "", "seconds": 0.1}],
+        },
         "environment": {"python": "3.11", "torch": "2", "threads": 1, "device": "cpu"},
     }
 

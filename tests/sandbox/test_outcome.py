@@ -28,7 +28,8 @@ TRAINING = {
     "params": 300,
     "stopped": "finished",
 }
-RESULT = {"verification": PASSED, "training": TRAINING, "environment": {"torch": "2.9"}}
+AUDIT = {"passed": True, "checks": [{"name": "audit_leak", "passed": True, "message": "", "seconds": 0.1}]}
+RESULT = {"verification": PASSED, "training": TRAINING, "audit": AUDIT, "environment": {"torch": "2.9"}}
 
 
 def ended(folder: Path, content: object, exit_: Exit = Exit.FINISHED, **fields: Any) -> Outcome:
@@ -53,7 +54,7 @@ def test_a_complete_trial(tmp_path: Path) -> None:
     }
     assert (told.params, told.cost_flops, told.peak_memory_bytes, told.seconds) == (300, 1e9, 1000, 3.0)
     assert told.environment == {"torch": "2.9", "backend": "docker", "image": "sha256:1", "seed": 3, "threads": 1}
-    assert told.verification == tuple(PASSED["checks"])
+    assert told.verification == tuple(PASSED["checks"] + AUDIT["checks"])
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,23 @@ def test_a_claim_to_have_passed_is_not_believed_over_its_own_checks(tmp_path: Pa
 )
 def test_training_that_did_not_end_well_is_failed(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
     told = trial_outcome(ended(tmp_path, RESULT | {"training": TRAINING | change}), REQUEST)
+    assert (told.state, told.reason, told.metrics) == (TrialState.FAILED, reason, {})
+
+
+LEAK = {"name": "audit_leak", "passed": False, "message": "the trained model sees the future", "seconds": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("audit", "reason"),
+    [
+        (None, "result.json has no audit"),
+        ({"passed": True, "checks": []}, "result.json has no audit"),
+        ({"passed": False, "checks": [LEAK]}, "audit failed at audit_leak: the trained model sees the future"),
+        ({"passed": True, "checks": [LEAK]}, "audit failed at audit_leak: the trained model sees the future"),
+    ],
+)
+def test_a_trained_model_that_did_not_pass_the_audit_is_failed(tmp_path: Path, audit: object, reason: str) -> None:
+    told = trial_outcome(ended(tmp_path, RESULT | {"audit": audit}), REQUEST)
     assert (told.state, told.reason, told.metrics) == (TrialState.FAILED, reason, {})
 
 

@@ -109,6 +109,8 @@ def test_a_trial_repeats_itself_to_the_last_bit_and_another_seed_differs(tmp_pat
     assert losses[0] == losses[1] != losses[2]
 
     training, out = result["training"], tmp_path / "c" / "out"
+    assert result["audit"]["passed"]
+    assert [check["name"] for check in result["audit"]["checks"]] == ["audit_leak", "audit_canary"]
     assert (training["steps"], training["tokens"], training["params"]) == (20, 32 * 16 * 20, PARAMS)
     assert {"val_perplexity", "train_loss", "seconds", "tokens_per_second", "flops", "peak_memory_bytes"} <= set(
         training
@@ -250,3 +252,19 @@ def test_it_gives_up_when_the_process_that_started_it_is_gone(tmp_path, monkeypa
 
 def test_what_is_not_finite_becomes_null():
     assert finite({"a": [1.5, float("nan")], "b": float("inf"), "c": "x"}) == {"a": [1.5, None], "b": None, "c": "x"}
+
+
+def test_a_model_that_looks_ahead_once_it_is_trained_fails_the_audit(tmp_path, task):
+    data, description = task
+    # Sound in every pass of the ladder: the leak opens when the bias of the norm, which starts at 0, has moved far.
+    cheat = MODEL.replace(
+        "return self.norm(", "ahead = torch.cat((x[:, 1:], torch.zeros_like(x[:, :1])), dim=1)\n"
+        "        if self.norm.bias.abs().mean() > 0.1:\n            x = x + 30 * ahead\n        return self.norm("
+    )  # fmt: skip
+    request = trial(description, seed=1)
+    request["training"] = {**request["training"], "learning_rate": 0.1}
+    code, result, _, stderr = run(tmp_path / "cheat", request, {"model.py": cheat}, data)
+    assert code == 0, stderr
+    assert result["verification"]["passed"], result["verification"]
+    assert not result["audit"]["passed"]
+    assert not result["audit"]["checks"][0]["passed"]

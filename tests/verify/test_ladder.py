@@ -177,6 +177,49 @@ class Whispers(Mixer):
         return 1e-9 * super().forward(x)
 
 
+class DrownsItsSignal(Mixer):
+    def forward(self, x):
+        return 1.0 + 1e-5 * super().forward(x)
+
+
+class Shouts(Mixer):
+    def forward(self, x):
+        return 100 * super().forward(x)
+
+
+class GrowsWithPosition(Mixer):
+    def forward(self, x):
+        return super().forward(x) * 1.02 ** torch.arange(x.shape[1])[:, None]
+
+
+class FadesWithPosition(Mixer):
+    def forward(self, x):
+        return super().forward(x) * 0.98 ** torch.arange(x.shape[1])[:, None]
+
+
+class ComparesAllPairs(Mixer):
+    def forward(self, x):
+        weights = torch.ones(x.shape[1], x.shape[1]).tril()
+        return super().forward((weights / weights.sum(-1, keepdim=True)) @ x + x)
+
+
+class LoopsOverPairs(Mixer):
+    def forward(self, x):
+        offset = torch.zeros(())
+        for _ in range(x.shape[1] ** 2 // 1024):
+            offset = offset + 0.0
+        return super().forward(x) + offset
+
+
+class StartsAtZero(Mixer):
+    """Sound: an output projection that begins at zero."""
+
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+
 class Raises(Mixer):
     def forward(self, x):
         raise IndexError("no such row")
@@ -205,7 +248,13 @@ BROKEN = [
     (DetachesInput, "gradients", "reaches the input"),
     (NoMixing, "mixing", "does not depend on the input at position 0"),
     (TwoBack, "mixing", "from each token to the next"),
-    (Whispers, "overfits", "scale near 1"),
+    (Whispers, "scale", "start weights at 1/sqrt(fan-in)"),
+    (Shouts, "scale", "at most 30 is sound"),
+    (GrowsWithPosition, "longer", "grows to"),
+    (FadesWithPosition, "longer", "shrinks to"),
+    (ComparesAllPairs, "growth", "work grows as T^1."),
+    (LoopsOverPairs, "growth", "the number of kernel calls grows as T^1."),
+    (DrownsItsSignal, "overfits", "scale near 1"),
 ]
 
 
@@ -216,30 +265,52 @@ def failure_of(report):
 
 
 def test_the_sound_mixer_passes():
-    report = verify_component(Mixer, slot="mixer", seed=0, expected_params=32 * 64 + 32, source=HEADER)
+    report = verify_component(
+        Mixer,
+        slot="mixer",
+        seed=0,
+        expected_params=32 * 64 + 32,
+        source=HEADER,
+        cost="linear",
+        claimed={"receptive_field": 2},
+    )
     assert report.passed, report.failure
     assert [check.name for check in report.checks] == [
         "import_allow_list",
         "contract",
         "finite",
+        "scale",
         "causal",
         "causal_gradient",
         "batch_independence",
         "determinism",
         "stateless",
+        "longer",
         "gradients",
         "mixing",
         "parameter_count",
+        "growth",
+        "properties",
         "overfits",
     ]
 
 
 @pytest.mark.parametrize(("broken", "rung", "message"), BROKEN, ids=lambda value: getattr(value, "__name__", None))
 def test_a_broken_mixer_fails_at_its_rung(broken, rung, message):
-    failure = failure_of(verify_component(broken, slot="mixer", seed=0))
+    failure = failure_of(verify_component(broken, slot="mixer", seed=0, cost="linear"))
     assert failure.name == rung, failure.message
     assert message in failure.message
     assert "\n" not in failure.message
+
+
+def test_an_output_that_starts_at_zero_is_sound():
+    report = verify_component(StartsAtZero, slot="mixer", seed=0)
+    assert [check.name for check in report.checks if check.name == "scale" and check.passed]
+
+
+def test_a_declared_square_may_be_one():
+    report = verify_component(ComparesAllPairs, slot="mixer", seed=0, cost="quadratic")
+    assert "growth" in [check.name for check in report.checks if check.passed]
 
 
 def test_wrong_parameter_count_fails_at_its_rung():
@@ -350,7 +421,7 @@ class Unnormalised(TinyModel):
         (SeesTarget, "causal", "let position t see"),
         (LeaksModelGradient, "causal_gradient", "which comes after it"),
         (NeverCallsEmbed, "causal_gradient", "never calls self.embed"),
-        (Cold, "overfits", "scale near 1"),
+        (Cold, "scale", "start weights at"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -39,6 +39,7 @@ def verify(job, monkeypatch):
             slot=request["slot"],
             seed=request["seed"],
             source=source,
+            cost=request["cost"],
         )
     sizes = request["task"]
     return verify_model(

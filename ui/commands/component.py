@@ -1,7 +1,8 @@
-"""component list, show, verify: the building blocks of the space."""
+"""component list, show, verify, add: the building blocks of the space."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,9 @@ from ui.output import notices, print_json, results, say
 from ui.tables import checks_table, plain_table
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
+    from neuramosaic.components.registry import Catalogue
     from neuramosaic.components.spec import ComponentSpec
+    from neuramosaic.store.records import ComponentRecord
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
@@ -41,9 +44,18 @@ SlotName = Annotated[
 ]
 
 
+ClassName = Annotated[
+    str | None,
+    typer.Option("--class", "-c", metavar="CLASS", help="The class in FILE.py, if it holds several."),
+]
+CardFile = Annotated[
+    Path | None, typer.Option("--card", metavar="CARD.yaml", help="The card that FILE.py is to be held to.")
+]
+
+
 @app.callback()
 def component() -> None:
-    """Look at the building blocks of the space, and verify them.
+    """Look at the building blocks of the space, verify them, and add your own.
 
     Example:
       neuramosaic component list --slot mixer
@@ -52,30 +64,29 @@ def component() -> None:
 
 @app.command("list")
 def list_components(slot: SlotName = None, as_json: AsJson = False, workspace: Workspace = DEFAULT_WORKSPACE) -> int:
-    """List the components of the catalogue, by slot.
+    """List the components of the catalogue and those added to the workspace, by slot.
 
     Example:
       neuramosaic component list --slot mixer
     """
-    from neuramosaic.components.registry import catalogue
     from neuramosaic.components.spec import Slot
 
-    known = catalogue()
+    known, added = _workspace(workspace)
     specs = known.slot(slot) if slot else tuple(spec for each in Slot for spec in known.slot(each))
     if as_json:
-        print_json([_summary(spec) for spec in specs])
+        print_json([_summary(spec, added) for spec in specs])
         return DONE
     table = plain_table()
     for heading in ("slot", "name"):
         table.add_column(heading, no_wrap=True)
     table.add_column("what it is", ratio=1)
-    for heading in ("cost in T", "paper"):
+    for heading in ("cost in T", "from"):
         table.add_column(heading, no_wrap=True)
     last = None
     for spec in specs:
         shown = "" if spec.slot is last else str(spec.slot)
         last = spec.slot
-        table.add_row(Text(shown, "cyan"), spec.name, Text(spec.summary), str(spec.cost), spec.paper or "-")
+        table.add_row(Text(shown, "cyan"), spec.name, Text(spec.summary), str(spec.cost), _origin(spec))
     results().print(table)
     return DONE
 
@@ -94,14 +105,15 @@ def show_component(
       neuramosaic component show recurrence
       neuramosaic component show none --slot position --code
     """
-    spec = _find(name, slot)
+    known, added = _workspace(workspace)
+    spec = _find(name, slot, known)
     console = results()
     if as_json:
-        print_json({**_summary(spec), "source": spec.source})
+        print_json({**_summary(spec, added), "source": spec.source})
     elif code:
         console.file.write(spec.source)
     else:
-        _print_spec(spec, console)
+        _print_spec(spec, added, console)
     return DONE
 
 
@@ -109,9 +121,8 @@ def show_component(
 def verify(
     target: Annotated[str, typer.Argument(metavar="NAME|FILE.py", help="A component, or a file that holds one.")],
     slot: SlotName = None,
-    class_name: Annotated[
-        str | None, typer.Option("--class", "-c", metavar="CLASS", help="The class in FILE.py, if it holds several.")
-    ] = None,
+    class_name: ClassName = None,
+    card: CardFile = None,
     sandbox: SandboxName = None,
     as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
@@ -121,14 +132,23 @@ def verify(
     Examples:
       neuramosaic component verify attention
       neuramosaic component verify my_mixer.py --slot mixer --class MyMixer
+      neuramosaic component verify my_mixer.py --card my_mixer.yaml
     """
     from agents.verifier import verify_component
+    from neuramosaic.components.card import Card
     from sandbox.process import WARNING
 
     if sandbox == "process":
         say(WARNING, "yellow")
     with notices().status(f"verifying {target} ..."):
-        report = verify_component(target, slot=slot, class_name=class_name, backend=sandbox or "auto")
+        report = verify_component(
+            target,
+            _workspace(workspace)[0],
+            slot=slot,
+            class_name=class_name,
+            card=Card.from_file(card) if card else None,
+            backend=sandbox or "auto",
+        )
     verified = bool(report["verified"])
     if as_json:
         print_json(report)
@@ -140,16 +160,74 @@ def verify(
     return DONE if verified else FAILED
 
 
-def _find(name: str, slot: str | None) -> ComponentSpec:
+@app.command("add")
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="A file that holds the component's class.")],
+    card: CardFile = None,
+    slot: SlotName = None,
+    class_name: ClassName = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its name; the class's in snake case if not given.")
+    ] = None,
+    sandbox: SandboxName = None,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Add a component of your own to the space of the workspace's new studies, once it is verified in the sandbox.
+
+    Examples:
+      neuramosaic component add my_mixer.py --slot mixer
+      neuramosaic component add my_mixer.py --card my_mixer.yaml
+    """
+    from agents.component_file import read_component
+    from agents.curator import add_component
+    from neuramosaic.components.card import Card
+    from sandbox.process import WARNING
+
+    written = Card.from_file(card) if card else None
+    spec, held_to = read_component(file, written, slot=slot, class_name=class_name, name=name)
+    if sandbox == "process":
+        say(WARNING, "yellow")
+    with notices().status(f"verifying {spec.name} ..."):
+        report = add_component(spec, held_to, workspace, origin=file.name, backend=sandbox or "auto")
+    verified = bool(report["verified"])
+    if as_json:
+        print_json(report)
+        return DONE if verified else FAILED
+    console = results()
+    console.print(checks_table(report["checks"]))
+    if verified:
+        console.print(
+            Text("added", "bold green").append(f" {spec.slot} {spec.name}, version {report['version']}: ", "default")
+        )
+        console.print("new studies of this workspace search it; running and finished ones keep their space")
+    else:
+        settings = ", ".join(f"{key}={value}" for key, value in report["hyperparameters"].items())
+        verdict = Text("not verified, nothing added", "bold red").append(f" ({report['backend']} sandbox", "default")
+        console.print(verdict.append(f"; {settings})" if settings else ")", "default"))
+    return DONE if verified else FAILED
+
+
+def _workspace(workspace: Path) -> tuple[Catalogue, dict[tuple[str, str], ComponentRecord]]:
+    """Return the components of a workspace, and what is recorded of those that were added to it, by slot and name."""
+    from neuramosaic.components.registry import catalogue
+    from neuramosaic.store.components import catalogue_with
+    from neuramosaic.store.store import FILE_NAME, Store
+
+    if not (workspace / FILE_NAME).exists():
+        return catalogue(), {}
+    with Store.open(workspace, create=False) as store:
+        records = store.components()
+        return catalogue_with(store, records), {(record.slot, record.name): record for record in records}
+
+
+def _find(name: str, slot: str | None, known: Catalogue) -> ComponentSpec:
     """Return a component by name, in whichever slot has it.
 
     Raises:
         UnknownNameError: If no slot has it.
         UsageError: If several slots have it.
     """
-    from neuramosaic.components.registry import catalogue
-
-    known = catalogue()
     if slot is not None:
         return known.get(slot, name)
     found = [spec for spec in known.specs if spec.name == name]
@@ -161,7 +239,24 @@ def _find(name: str, slot: str | None) -> ComponentSpec:
     return found[0]
 
 
-def _summary(spec: ComponentSpec) -> dict[str, Any]:
+def _origin(spec: ComponentSpec) -> str:
+    """Return in one word where a component came from."""
+    return spec.paper or ("-" if spec.provenance == "catalogue" else str(spec.provenance))
+
+
+def _summary(spec: ComponentSpec, added: dict[tuple[str, str], ComponentRecord]) -> dict[str, Any]:
+    record = added.get((spec.slot, spec.name))
+    provenance = (
+        {
+            "version": record.version,
+            "commit": record.commit,
+            "file": record.origin,
+            "created": record.created,
+            "checks": [dict(check) for check in record.checks],
+        }
+        if record
+        else None
+    )
     return {
         "name": spec.name,
         "slot": str(spec.slot),
@@ -173,17 +268,20 @@ def _summary(spec: ComponentSpec) -> dict[str, Any]:
         "uses_position": spec.uses_position,
         "traits": dict(spec.traits),
         "version": spec.version,
+        "added": provenance,
         "hyperparameters": [parameter.to_json() for parameter in spec.hyperparameters],
     }
 
 
-def _print_spec(spec: ComponentSpec, console: Console) -> None:
+def _print_spec(spec: ComponentSpec, added: dict[tuple[str, str], ComponentRecord], console: Console) -> None:
     from rich.syntax import Syntax
 
     console.print(Text(f"{spec.slot} ", "cyan").append(spec.name, "bold").append(f"  version {spec.version}", "dim"))
     console.print(Text(spec.summary), soft_wrap=True)
     paper = f"arXiv {spec.paper}" if spec.paper else "no paper"
     console.print(f"{paper} · cost in T: {spec.cost} · provenance: {spec.provenance}")
+    if record := added.get((spec.slot, spec.name)):
+        console.print(f"added from {record.origin} on {record.created[:10]} · commit {record.commit[:12]} in code/")
     if spec.traits:
         console.print("traits: " + ", ".join(f"{key}={value}" for key, value in spec.traits.items()), soft_wrap=True)
     if spec.hyperparameters:
