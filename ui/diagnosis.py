@@ -56,8 +56,8 @@ def can_run(findings: list[Finding]) -> bool:
 
 
 def examine(workspace: Path) -> list[Finding]:
-    """Look at the machine, at what is installed, at every sandbox and at the workspace."""
-    return [*_machine(workspace), *_libraries(), _git(), _device(), *_sandboxes(), _workspace(workspace)]
+    """Look at the machine, at what is installed, at every sandbox, at the language models and at the workspace."""
+    return [*_machine(workspace), *_libraries(), _git(), _device(), *_sandboxes(), _openai(), _workspace(workspace)]
 
 
 def _machine(workspace: Path) -> Iterator[Finding]:
@@ -127,6 +127,17 @@ def _image() -> Finding:
             "docker image", "note", "not built yet", "the first study builds it, or 'neuramosaic sandbox build'"
         )
     return Finding("docker image", "ok", f"{image.tag}, {size(image.bytes)}")
+
+
+def _openai() -> Finding:
+    from agents.llm.keys import KEY_VARIABLE, api_key
+    from agents.llm.openai import OPENAI_URL, URL_VARIABLE, configured_url
+
+    keyed, elsewhere = api_key() is not None, configured_url() != OPENAI_URL
+    detail = f"{KEY_VARIABLE} is {'set' if keyed else 'not set'}, {URL_VARIABLE} is {'set' if elsewhere else 'not set'}"
+    if keyed or elsewhere:
+        return Finding("llm openai", "ok", detail, "'neuramosaic llm test' says whether it works")
+    return Finding("llm openai", "note", detail, f"only a language model of OpenAI needs it: set {KEY_VARIABLE}")
 
 
 def _workspace(workspace: Path) -> Finding:
