@@ -57,7 +57,16 @@ def can_run(findings: list[Finding]) -> bool:
 
 def examine(workspace: Path) -> list[Finding]:
     """Look at the machine, at what is installed, at every sandbox, at the language models and at the workspace."""
-    return [*_machine(workspace), *_libraries(), _git(), _device(), *_sandboxes(), _openai(), _workspace(workspace)]
+    return [
+        *_machine(workspace),
+        *_libraries(),
+        _git(),
+        _device(),
+        *_sandboxes(),
+        _openai(),
+        _local_model(),
+        _workspace(workspace),
+    ]
 
 
 def _machine(workspace: Path) -> Iterator[Finding]:
@@ -138,6 +147,18 @@ def _openai() -> Finding:
     if keyed or elsewhere:
         return Finding("llm openai", "ok", detail, "'neuramosaic llm test' says whether it works")
     return Finding("llm openai", "note", detail, f"only a language model of OpenAI needs it: set {KEY_VARIABLE}")
+
+
+def _local_model() -> Finding:
+    from agents.llm.weights import PARTS, installed_parts
+
+    try:
+        version = importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            "llm local", "note", "xllamacpp is not installed", "only a local model needs it: the extra 'local-llm'"
+        )
+    return Finding("llm local", "ok", f"xllamacpp {version}, {len(installed_parts())} of {PARTS} parts of the model")
 
 
 def _workspace(workspace: Path) -> Finding:

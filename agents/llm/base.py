@@ -13,6 +13,7 @@
     └── RefusedError              the server refuses the request (4xx), or the model refuses to answer
     BudgetSpentError              the next call could exceed a spending cap; nothing was sent
     NoRecordedAnswerError         a replay was asked for what its ledger does not hold
+    ProviderUnavailableError      a provider cannot run on this machine; says what to do about it
 """
 
 from __future__ import annotations
@@ -264,6 +265,20 @@ class NoRecordedAnswerError(NeuraMosaicError):
             f"{where} holds no answer to prompt {prompt!r} for {purpose!r}: a replay repeats a run with the same"
             " configuration and prompts, and asks nothing new"
         )
+
+
+class ProviderUnavailableError(NeuraMosaicError):
+    """A provider cannot run on this machine.
+
+    Attributes:
+        provider: Its name.
+        problem: Why it cannot.
+        remedy: What a person can do about it.
+    """
+
+    def __init__(self, provider: str, problem: str, remedy: str) -> None:
+        self.provider, self.problem, self.remedy = provider, problem, remedy
+        super().__init__(f"language model {provider!r} is not available: {problem}: {remedy}")
 
 
 #: The kinds of failure, by the word for them in the ledger.

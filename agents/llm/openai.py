@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,6 +42,7 @@ class OpenAIProvider:
         timeout_s: Wall time of an attempt, from connecting to the last byte of the answer.
         slots: How many requests may run at once.
         max_response_bytes: The most bytes of a response.
+        key: Where the key comes from.
 
     Raises:
         InvalidValueError: If the address is none, or would carry the key over the network in the clear.
@@ -57,12 +59,14 @@ class OpenAIProvider:
         timeout_s: float = 120.0,
         slots: int = 4,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        key: Callable[[], str | None] = api_key,
     ) -> None:
         self.model, self.slots = model, slots
         self.base_url = (base_url or configured_url()).rstrip("/")
         self._timeout_s = timeout_s
         self._max_response_bytes = max_response_bytes
-        _check_address(self.base_url)
+        self._key = key
+        _check_address(self.base_url, keyed=key() is not None)
 
     @property
     def price(self) -> Price | None:
@@ -99,7 +103,7 @@ class OpenAIProvider:
         chat = ChatOpenAI(
             model=self.model,
             base_url=self.base_url,
-            api_key=SecretStr(api_key() or "none"),
+            api_key=SecretStr(self._key() or "none"),
             temperature=request.temperature,
             max_completion_tokens=request.max_tokens if self._official else None,
             extra_body=None if self._official else {"max_tokens": request.max_tokens},
@@ -132,13 +136,13 @@ class OpenAIProvider:
                 return TruncatedError(redact(f"the connection to {self.base_url} broke off: {cause}"))
 
 
-def _check_address(base_url: str) -> None:
+def _check_address(base_url: str, *, keyed: bool) -> None:
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise InvalidValueError("base_url", redact(base_url), f"an address such as {OPENAI_URL}, without a password")
-    if base_url == OPENAI_URL and api_key() is None:
+    if base_url == OPENAI_URL and not keyed:
         raise UsageError(f"{KEY_VARIABLE} is not set: set it to your key, or name another server with --base-url")
-    if parts.scheme == "http" and api_key() is not None and not _loopback(parts.hostname):
+    if parts.scheme == "http" and keyed and not _loopback(parts.hostname):
         raise InvalidValueError(
             "base_url", base_url, f"https, since http would send the key of {KEY_VARIABLE} in the clear (or unset it)"
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from neuramosaic.errors import UnknownNameError
+from neuramosaic.errors import UnknownNameError, UsageError
 from ui.failures import DONE, FAILED, complain
 from ui.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from ui.output import notices, print_json, results
@@ -18,7 +20,7 @@ if TYPE_CHECKING:  # imported where it is used, so that --help is quick
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
-PROVIDERS = ("openai",)
+PROVIDERS = ("openai", "local")
 
 
 @app.callback()
@@ -32,14 +34,17 @@ def llm() -> None:
 
 @app.command("test")
 def call_once(
-    provider: Annotated[str, typer.Option("--provider", "-p", metavar="openai", help="Who is asked.")] = "openai",
+    provider: Annotated[str, typer.Option("--provider", "-p", metavar="openai|local", help="Who is asked.")] = "openai",
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="The model, as the server calls it.")
     ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible server, with its /v1.")
     ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds for an attempt.")] = 60.0,
+    gguf: Annotated[
+        Path | None, typer.Option("--gguf", metavar="FILE", help="The local model; by default the installed one.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds for an attempt.")] = 120.0,
     as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> int:
@@ -49,6 +54,7 @@ def call_once(
 
     Examples:
       neuramosaic llm test --model gpt-5-mini
+      neuramosaic llm test --provider local
       neuramosaic llm test --base-url http://127.0.0.1:11434/v1 --model qwen2.5-coder:1.5b
     """
     import numpy as np
@@ -57,7 +63,8 @@ def call_once(
     from neuramosaic.store.ledger import Ledger
     from neuramosaic.store.store import Store
 
-    asked = _provider(provider, model, base_url, timeout)
+    with notices().status("starting ...") as spinner:
+        asked = _provider(provider, model, base_url, gguf, timeout, spinner.update)
     try:
         with Store.open(workspace) as store, notices().status(f"asking {asked.model} ..."):
             connection = check_connection(asked, Ledger(store), rng=np.random.default_rng())
@@ -72,7 +79,14 @@ def call_once(
     return DONE if connection.works else FAILED
 
 
-def _provider(name: str, model: str | None, base_url: str | None, timeout_s: float) -> Provider:
+def _provider(
+    name: str,
+    model: str | None,
+    base_url: str | None,
+    gguf: Path | None,
+    timeout_s: float,
+    on_progress: Callable[[str], None],
+) -> Provider:
     """Make the provider that the options speak of.
 
     Raises:
@@ -81,6 +95,14 @@ def _provider(name: str, model: str | None, base_url: str | None, timeout_s: flo
     """
     if name not in PROVIDERS:
         raise UnknownNameError("provider", name, PROVIDERS)
+    if name == "local":
+        if model is not None or base_url is not None:
+            raise UsageError("--provider local takes --gguf, neither --model nor --base-url")
+        from agents.llm.local import LocalProvider
+
+        return LocalProvider(gguf, timeout_s=timeout_s, on_progress=on_progress)
+    if gguf is not None:
+        raise UsageError("--gguf needs --provider local")
     from agents.llm.openai import DEFAULT_MODEL, OpenAIProvider
 
     return OpenAIProvider(model or DEFAULT_MODEL, base_url=base_url, timeout_s=timeout_s)
