@@ -1,4 +1,4 @@
-"""Every error that NeuraMosaic raises on purpose.
+"""The errors that NeuraMosaic raises on purpose. Those of language models stand in `agents/llm/base.py`.
 
 ::
 

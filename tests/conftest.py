@@ -1,4 +1,4 @@
-"""What every test shares: one thread per process, and the rule for tests that need a real component.
+"""What every test shares: one thread per process, the rule for tests that need a real component, a model's server.
 
 A test marked `docker` or `bubblewrap` is skipped, with the reason, where that component does not work. Naming the
 component in NEURAMOSAIC_REQUIRE (separated by spaces, as in `NEURAMOSAIC_REQUIRE="docker bubblewrap" make test`) turns
@@ -8,10 +8,14 @@ such a skip, whoever called it, into a failure: so a green CI run says that the 
 from __future__ import annotations
 
 import functools
+import http.server
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -77,3 +81,89 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = f"skipped ({call.excinfo.value}), but NEURAMOSAIC_REQUIRE names {', '.join(needed)}"
     return report
+
+
+class ModelServer:
+    """An OpenAI-compatible server on loopback that behaves as it is told to, one behaviour a request.
+
+    Attributes:
+        behaviours: What to do with the next requests, in order; the last one stays. Each is given the handler.
+        requests: The bodies of the requests, with the headers under "headers".
+        released: Set when the test is over: what hangs waits for it.
+    """
+
+    def __init__(self) -> None:
+        self.behaviours: list[Callable[[http.server.BaseHTTPRequestHandler], None]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.released = threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.requests.append(
+                    {
+                        **body,
+                        "headers": {name.lower(): value for name, value in self.headers.items()},
+                        "path": self.path,
+                    }
+                )
+                behave = outer.behaviours.pop(0) if len(outer.behaviours) > 1 else outer.behaviours[0]
+                try:
+                    behave(self)
+                except ConnectionError:
+                    pass  # the client has left
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; nothing listens afterwards."""
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @staticmethod
+    def sends(body: str | bytes, status: int = 200, **headers: str) -> Callable[..., None]:
+        """Return the behaviour that sends a body; `_` in the name of a header stands for `-`."""
+        content = body.encode() if isinstance(body, str) else body
+
+        def behave(handler: http.server.BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in {"content_type": "application/json", **headers}.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(content)
+
+        return behave
+
+    @classmethod
+    def says(cls, text: str | None, finish: str = "stop", **over: Any) -> Callable[..., None]:
+        """Return the behaviour that answers with a text, as a chat completion of 20 + 7 tokens."""
+        message = {"role": "assistant", "content": text, **over}
+        completion = {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+            "usage": {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27},
+        }
+        return cls.sends(json.dumps(completion))
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    """A server of a language model on loopback; what it does is up to the test."""
+    server = ModelServer()
+    yield server
+    server.stop()

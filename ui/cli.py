@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from ui.commands import component, doctor, running, sandbox, study, task, trial
+from ui.commands import component, doctor, llm, running, sandbox, study, task, trial
 from ui.failures import exit_status
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.add_typer(trial.app)
 app.add_typer(component.app, name="component", rich_help_panel="Parts")
 app.add_typer(task.app, name="task", rich_help_panel="Parts")
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel="This machine")
+app.add_typer(llm.app, name="llm", rich_help_panel="This machine")
 app.add_typer(doctor.app)
 
 

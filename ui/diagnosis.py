@@ -56,8 +56,17 @@ def can_run(findings: list[Finding]) -> bool:
 
 
 def examine(workspace: Path) -> list[Finding]:
-    """Look at the machine, at what is installed, at every sandbox and at the workspace."""
-    return [*_machine(workspace), *_libraries(), _git(), _device(), *_sandboxes(), _workspace(workspace)]
+    """Look at the machine, at what is installed, at every sandbox, at the language models and at the workspace."""
+    return [
+        *_machine(workspace),
+        *_libraries(),
+        _git(),
+        _device(),
+        *_sandboxes(),
+        _openai(),
+        _local_model(),
+        _workspace(workspace),
+    ]
 
 
 def _machine(workspace: Path) -> Iterator[Finding]:
@@ -127,6 +136,29 @@ def _image() -> Finding:
             "docker image", "note", "not built yet", "the first study builds it, or 'neuramosaic sandbox build'"
         )
     return Finding("docker image", "ok", f"{image.tag}, {size(image.bytes)}")
+
+
+def _openai() -> Finding:
+    from agents.llm.keys import KEY_VARIABLE, api_key
+    from agents.llm.openai import OPENAI_URL, URL_VARIABLE, configured_url
+
+    keyed, elsewhere = api_key() is not None, configured_url() != OPENAI_URL
+    detail = f"{KEY_VARIABLE} is {'set' if keyed else 'not set'}, {URL_VARIABLE} is {'set' if elsewhere else 'not set'}"
+    if keyed or elsewhere:
+        return Finding("llm openai", "ok", detail, "'neuramosaic llm test' says whether it works")
+    return Finding("llm openai", "note", detail, f"only a language model of OpenAI needs it: set {KEY_VARIABLE}")
+
+
+def _local_model() -> Finding:
+    from agents.llm.weights import PARTS, installed_parts
+
+    try:
+        version = importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            "llm local", "note", "xllamacpp is not installed", "only a local model needs it: the extra 'local-llm'"
+        )
+    return Finding("llm local", "ok", f"xllamacpp {version}, {len(installed_parts())} of {PARTS} parts of the model")
 
 
 def _workspace(workspace: Path) -> Finding:

@@ -95,6 +95,63 @@ def _first(db: Database) -> None:
         )
 
 
+@migrations(name="0002_calls")
+def _calls(db: Database) -> None:
+    db.table("calls").create(
+        {
+            "id": int,
+            "request": str,
+            "attempt": int,
+            "study": str,
+            "trial": str,
+            "purpose": str,
+            "provider": str,
+            "model": str,
+            "prompt": str,
+            "prompt_version": str,
+            "messages": str,
+            "parameters": str,
+            "outcome": str,
+            "answer": str,
+            "message": str,
+            "tokens_in": int,
+            "tokens_out": int,
+            "latency_s": float,
+            "cost_usd": float,
+            "prices": str,
+            "counted_tokens": int,
+            "counted_usd": float,
+            "created": str,
+        },
+        pk="id",
+        not_null={
+            "request",
+            "attempt",
+            "purpose",
+            "provider",
+            "model",
+            "prompt",
+            "prompt_version",
+            "messages",
+            "parameters",
+            "outcome",
+            "latency_s",
+            "counted_tokens",
+            "created",
+        },
+        foreign_keys=[("study", "studies", "id"), ("trial", "trials", "id")],
+    )
+    db.table("calls").create_index(["study", "request", "attempt"])
+    # What was paid for is never rewritten.
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"""
+            CREATE TRIGGER calls_never_{verb.lower()} BEFORE {verb} ON calls
+            BEGIN SELECT RAISE(ABORT, 'recorded calls never change'); END
+            """
+        )
+
+
 @migrations(name="0003_components")
 def _components(db: Database) -> None:
     db.table("components").create(

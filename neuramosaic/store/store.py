@@ -117,7 +117,7 @@ class Store:
                 raise StoreError(f"{self.path}: {text}") from error
 
     @contextmanager
-    def _write(self) -> Iterator[Database]:
+    def write(self) -> Iterator[Database]:
         """One write transaction, begun with the write lock so that it never fails half-way for another writer."""
         with self._guard():
             connection = self._db.conn
@@ -129,7 +129,8 @@ class Store:
                 raise
             connection.commit()
 
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Return the rows of a query as dicts by column."""
         with self._guard():
             cursor = self._db.conn.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
@@ -155,7 +156,7 @@ class Store:
             components: The added components that its space has: slot, name, version.
         """
         time = now()
-        with self._write() as db:
+        with self.write() as db:
             taken = [row[0] for row in db.conn.execute("SELECT id FROM studies WHERE id LIKE ?", (f"{prefix}-%",))]
             numbers = [int(name.rsplit("-", 1)[1]) for name in taken if name.rsplit("-", 1)[1].isdigit()]
             study = f"{prefix}-{max(numbers, default=0) + 1}"
@@ -181,18 +182,18 @@ class Store:
         Raises:
             NotFoundError: If there is none of this id.
         """
-        rows = self._rows("SELECT * FROM studies WHERE id = ?", (study,))
+        rows = self.rows("SELECT * FROM studies WHERE id = ?", (study,))
         if not rows:
-            raise NotFoundError("study", study, [row["id"] for row in self._rows("SELECT id FROM studies")])
+            raise NotFoundError("study", study, [row["id"] for row in self.rows("SELECT id FROM studies")])
         return _study(rows[0])
 
     def studies(self) -> list[StudyRecord]:
         """Return all studies, oldest first."""
-        return [_study(row) for row in self._rows("SELECT * FROM studies ORDER BY rowid")]
+        return [_study(row) for row in self.rows("SELECT * FROM studies ORDER BY rowid")]
 
     def set_study_state(self, study: str, state: StudyState, *, message: str = "", pid: int | None = None) -> None:
         """Say where a study stands."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.execute(
                 "UPDATE studies SET state = ?, message = ?, pid = ?, updated = ? WHERE id = ?",
                 (state, message, pid, now(), study),
@@ -200,7 +201,7 @@ class Store:
 
     def set_study_config(self, study: str, config: Mapping[str, Any]) -> None:
         """Replace a study's configuration, as when it is given more trials."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.execute(
                 "UPDATE studies SET config = ?, updated = ? WHERE id = ?", (canonical_json(config), now(), study)
             )
@@ -209,7 +210,7 @@ class Store:
 
     def add_component(self, record: ComponentRecord) -> ComponentRecord:
         """Keep a component; adding the same version again makes it the newest and changes nothing else."""
-        with self._write() as db:
+        with self.write() as db:
             row = {**asdict(record), "created": now()}
             row["rule"], row["checks"] = canonical_json(record.rule), canonical_json([*map(dict, record.checks)])
             names = ", ".join(f'"{name}"' for name in row)
@@ -220,7 +221,7 @@ class Store:
 
     def components(self) -> list[ComponentRecord]:
         """Return the newest version of each added component, in the order in which they were added."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM components WHERE id IN (SELECT max(id) FROM components GROUP BY slot, name) ORDER BY id"
         )
         return [_component(row) for row in rows]
@@ -231,7 +232,7 @@ class Store:
         Raises:
             NotFoundError: If there is none.
         """
-        rows = self._rows("SELECT * FROM components WHERE slot = ? AND name = ? AND version = ?", (slot, name, version))
+        rows = self.rows("SELECT * FROM components WHERE slot = ? AND name = ? AND version = ?", (slot, name, version))
         if not rows:
             raise NotFoundError(f"version {version} of {slot}", name)
         return _component(rows[0])
@@ -259,7 +260,7 @@ class Store:
             StoreError: If the number is taken by another architecture.
         """
         trial = f"{study}.{number}"
-        with self._write() as db:
+        with self.write() as db:
             row = db.conn.execute("SELECT architecture_id, rung FROM trials WHERE id = ?", (trial,)).fetchone()
             if row is None:
                 values = {
@@ -290,7 +291,7 @@ class Store:
 
     def set_commit(self, trial: str, commit: str) -> None:
         """Record which commit of the workspace's code repository holds the trial's model.py."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.execute('UPDATE trials SET "commit" = ? WHERE id = ?', (commit, trial))
 
     def start_trial(self, trial: str) -> TrialRecord:
@@ -311,7 +312,7 @@ class Store:
         self._transition(trial, TrialState.WAITING, "started = NULL", ())
 
     def _transition(self, trial: str, state: TrialState, assignment: str, values: tuple[Any, ...]) -> None:
-        with self._write() as db:
+        with self.write() as db:
             row = db.conn.execute("SELECT state FROM trials WHERE id = ?", (trial,)).fetchone()
             if row is None:
                 raise NotFoundError("trial", trial)
@@ -354,9 +355,9 @@ class Store:
         Raises:
             NotFoundError: If there is none of this id.
         """
-        rows = self._rows("SELECT * FROM trials WHERE id = ?", (trial,))
+        rows = self.rows("SELECT * FROM trials WHERE id = ?", (trial,))
         if not rows:
-            known = self._rows("SELECT id FROM trials ORDER BY created DESC LIMIT 200")
+            known = self.rows("SELECT id FROM trials ORDER BY created DESC LIMIT 200")
             raise NotFoundError("trial", trial, [row["id"] for row in known])
         return _trial(rows[0])
 
@@ -368,7 +369,7 @@ class Store:
         """
         marks = ", ".join("?" for _ in states)
         where = f" AND state IN ({marks})" if states else ""
-        rows = self._rows(f"SELECT * FROM trials WHERE study = ?{where} ORDER BY number", (study, *states))
+        rows = self.rows(f"SELECT * FROM trials WHERE study = ?{where} ORDER BY number", (study, *states))
         if not rows:
             self.study(study)
         return [_trial(row) for row in rows]
@@ -377,7 +378,7 @@ class Store:
 
     def add_metrics(self, trial: str, attempt: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows of a trial's loss curve; each has "tokens"; a row for the same tokens is replaced."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.executemany(
                 'INSERT OR REPLACE INTO curves (trial, attempt, tokens, "row") VALUES (?, ?, ?, ?)',
                 [(trial, attempt, int(row["tokens"]), canonical_json(dict(row))) for row in rows],
@@ -385,7 +386,7 @@ class Store:
 
     def curve(self, trial: str) -> list[dict[str, Any]]:
         """Return the loss curve of a trial's last attempt, by tokens."""
-        rows = self._rows(
+        rows = self.rows(
             'SELECT "row" FROM curves WHERE trial = ? AND attempt = (SELECT attempts FROM trials WHERE id = ?)'
             " ORDER BY tokens",
             (trial, trial),
@@ -405,7 +406,7 @@ class Store:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Append a line to a study's journal."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.execute(
                 "INSERT INTO events (study, time, agent, kind, message, trial, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (study, now(), agent, kind, message, trial, canonical_json(data or {})),
@@ -414,7 +415,7 @@ class Store:
     def events(self, study: str, *, after: int = 0, trial: str | None = None) -> list[Event]:
         """Return a study's journal past event `after`, oldest first; of one trial only, if given."""
         where, parameters = ("", ()) if trial is None else (" AND trial = ?", (trial,))
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT * FROM events WHERE study = ? AND id > ?{where} ORDER BY id", (study, after, *parameters)
         )
         return [Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
@@ -422,7 +423,7 @@ class Store:
     def push_command(self, study: str, kind: str, payload: Mapping[str, Any] | None = None) -> int:
         """Ask a running study for something; it reads its commands between steps. Returns the command's id."""
         self.study(study)
-        with self._write() as db:
+        with self.write() as db:
             cursor = db.conn.execute(
                 "INSERT INTO commands (study, kind, payload, created) VALUES (?, ?, ?, ?)",
                 (study, kind, canonical_json(payload or {}), now()),
@@ -431,7 +432,7 @@ class Store:
 
     def pending_commands(self, study: str) -> list[Command]:
         """Return the commands that nobody has carried out yet, oldest first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT id, study, kind, payload, created FROM commands WHERE study = ? AND finished IS NULL ORDER BY id",
             (study,),
         )
@@ -439,7 +440,7 @@ class Store:
 
     def finish_command(self, command: int) -> None:
         """Record that a command was carried out."""
-        with self._write() as db:
+        with self.write() as db:
             db.conn.execute("UPDATE commands SET finished = ? WHERE id = ?", (now(), command))
 
 

@@ -31,7 +31,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 COMMANDS = dict(leaves(typer.main.get_command(app)))
 WANTED = (
     "run resume stop status studies trials show export reproduce report component-list component-show "
-    "component-verify component-add task-list task-show sandbox-run sandbox-build doctor"
+    "component-verify component-add task-list task-show sandbox-run sandbox-build llm-test doctor"
 )
 
 
@@ -97,6 +97,8 @@ WRONG_USAGE = {
     "missing argument": (["show"], "TRIAL"),
     "unknown component": (["component", "show", "atention"], "did you mean 'attention'"),
     "unknown slot": (["component", "list", "--slot", "mixr"], "did you mean 'mixer'"),
+    "unknown provider": (["llm", "test", "--provider", "opnai"], "did you mean 'openai'"),
+    "no address": (["llm", "test", "--base-url", "localhost"], "base_url"),
     "ambiguous sort": (["trials", "text-1", "--sort", "beauty"], "beauty"),
 }
 

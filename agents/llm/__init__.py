@@ -1,0 +1,1 @@
+"""Language models: providers, and the client that asks them."""
