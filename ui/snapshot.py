@@ -127,12 +127,13 @@ def take_snapshot(store: Store, study: str, alive: bool) -> Snapshot:
     Raises:
         NotFoundError: If there is no such study.
     """
-    trials = store.trials(study)
+    # The trials come last: each is then at least as far as the journal says.
+    record, events, trials = store.study(study), store.events(study), store.trials(study)
     curves = {trial.id: store.curve(trial.id) for trial in trials if alive and trial.state is TrialState.RUNNING}
     return Snapshot(
-        study=store.study(study),
+        study=record,
         trials=tuple(trials),
-        events=tuple(store.events(study)),
+        events=tuple(events),
         alive=alive,
         last_rows={trial: rows[-1] for trial, rows in curves.items() if rows},
     )
