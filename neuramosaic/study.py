@@ -94,10 +94,24 @@ class StudyConfig(BaseModel):
     """Wall time of one trial."""
     max_hours: float | None = Field(default=None, gt=0)
     """Wall time of the study, all its sessions together; it then ends in good order."""
-    llm: Literal["none"] = "none"
-    """Language model. `none` leaves every decision to the algorithms."""
+    llm: Literal["none", "local", "openai", "replay"] = "none"
+    """Language model that proposes and writes beside the algorithms; `none` leaves every decision to them."""
+    llm_model: str | None = None
+    """openai: name of the model, as the server knows it."""
+    llm_url: str | None = None
+    """openai: address of an OpenAI-compatible server, up to and including `/v1`."""
+    llm_gguf: str | None = None
+    """local: file of the model; by default the installed one."""
+    replay: str | None = None
+    """replay: the study whose ledger answers."""
+    max_usd: float | None = Field(default=None, gt=0)
+    """The most that the language model may cost, at list price; the study then ends in good order."""
+    max_llm_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens, in and out, that the language model may use; the study then ends in good order."""
+    new_components: int = Field(default=2, ge=0, le=64)
+    """How many components, at most, the language model may have written for the study."""
 
-    @field_validator("params", "tokens", mode="before")
+    @field_validator("params", "tokens", "max_llm_tokens", mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
         return parse_count(value) if isinstance(value, str) else value

@@ -176,5 +176,49 @@ def _components(db: Database) -> None:
     db.table("studies").add_column("components", str, not_null_default="[]")
 
 
+@migrations(name="0004_writings")
+def _writings(db: Database) -> None:
+    db.table("writings").create(
+        {
+            "id": str,
+            "study": str,
+            "number": int,
+            "after": int,
+            "source": str,
+            "card": str,
+            "card_id": str,
+            "slot": str,
+            "name": str,
+            "proposal": str,
+            "state": str,
+            "model": str,
+            "prompts": str,
+            "depth": str,
+            "version": str,
+            "commit": str,
+            "attempts": int,
+            "tokens": int,
+            "seconds": float,
+            "failures": str,
+            "created": str,
+            "finished": str,
+        },
+        pk="id",
+        not_null={"source", "card", "card_id", "slot", "name", "state", "created"},
+        foreign_keys=[("study", "studies", "id")],
+    )
+    db.table("writings").create_index(["study", "number"])
+    db.table("writings").create_index(["card_id"])
+    # Which version of its study's space a trial was proposed in, after how many finished trials, and what its proposer
+    # said of it.
+    trials = db.table("trials")
+    trials.add_column("space_version", str, not_null_default="")
+    trials.add_column("after", int, not_null_default=0)
+    trials.add_column("proposal", str, not_null_default="{}")
+    components = db.table("components")
+    components.add_column("provenance", str, not_null_default="own")
+    components.add_column("writing", str)
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 3
+LATEST = 4

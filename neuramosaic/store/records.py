@@ -77,6 +77,8 @@ class ComponentRecord:
         commit: Git commit of its source and card in the workspace's `code/`.
         origin: Where it came from, for people.
         created: UTC, ISO 8601; empty before it is stored.
+        provenance: "own" (a person's file), "designed" (a language model wrote it) or "paper".
+        writing: The writing that it came from, or None if a person wrote it.
     """
 
     slot: str
@@ -89,6 +91,69 @@ class ComponentRecord:
     commit: str
     origin: str
     created: str = ""
+    provenance: str = "own"
+    writing: str | None = None
+
+
+class WritingState(StrEnum):
+    """Where the writing of a component stands. The last two are final."""
+
+    OPEN = "OPEN"
+    VERIFIED = "VERIFIED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class WritingRecord:
+    """A component that a language model was asked to write from a card.
+
+    Attributes:
+        id: `STUDY.cN` within a study, else `cN`.
+        source: Where the card came from: llm, person, idea or paper.
+        card: The card as YAML.
+        card_id: Content id of the card.
+        slot: The card's slot.
+        name: The card's name.
+        state: Where it stands.
+        study: The study that asked for it, or None.
+        number: From 0 within its study, or among those outside any study.
+        after: How many trials of the study had finished when it was asked for.
+        proposal: What its proposer said of it, such as `why` and `predicted_loss`.
+        model: Who wrote; empty while OPEN.
+        prompts: Version of each prompt that was used, by name.
+        depth: How it was written: family, variant or new; None unless VERIFIED.
+        version: Version of the component; None unless VERIFIED.
+        commit: Git commit of card, code and transcript in the workspace's `code/`, or None.
+        attempts: Candidates that were checked.
+        tokens: Tokens in and out of all calls.
+        seconds: Wall time.
+        failures: `check` and `message` of each candidate that failed, in order.
+        created: UTC, ISO 8601.
+        finished: UTC, ISO 8601, or None while OPEN.
+    """
+
+    id: str
+    source: str
+    card: str
+    card_id: str
+    slot: str
+    name: str
+    state: WritingState
+    study: str | None = None
+    number: int = 0
+    after: int = 0
+    proposal: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    depth: str | None = None
+    version: str | None = None
+    commit: str | None = None
+    attempts: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    failures: tuple[Mapping[str, str], ...] = ()
+    created: str = ""
+    finished: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +211,9 @@ class TrialRecord:
         asked: How many points the sampler had been asked for up to this trial; a resumed search goes on there.
         finish_order: 1 for the first trial of the study that finished, and so on; None while it is not finished.
         outcome: What it was told, or None while it is not finished.
+        space_version: The version of the study's space that it was proposed in; empty in studies of older schemas.
+        after: How many trials of the study had finished when it was proposed: the order of events, to be repeated.
+        proposal: What its proposer said of it, such as `why` and `predicted_loss` (nats per token).
     """
 
     id: str
@@ -171,6 +239,9 @@ class TrialRecord:
     asked: int = 0
     finish_order: int | None = None
     outcome: TrialOutcome | None = None
+    space_version: str = ""
+    after: int = 0
+    proposal: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def val_loss(self) -> float | None:

@@ -206,6 +206,23 @@ class Store:
                 "UPDATE studies SET config = ?, updated = ? WHERE id = ?", (canonical_json(config), now(), study)
             )
 
+    def extend_study_space(self, study: str, component: Mapping[str, str], space_version: str) -> None:
+        """Let a component join the space of a study; doing it again changes nothing.
+
+        Args:
+            study: Id of the study.
+            component: Its slot, name and version.
+            space_version: Content id of the space with it.
+        """
+        added = [dict(item) for item in self.study(study).components]
+        if dict(component) not in added:
+            added.append(dict(component))
+        with self.write() as db:
+            db.conn.execute(
+                "UPDATE studies SET components = ?, space_version = ?, updated = ? WHERE id = ?",
+                (canonical_json(added), space_version, now(), study),
+            )
+
     # -- components ----------------------------------------------------------------------------------------------------
 
     def add_component(self, record: ComponentRecord) -> ComponentRecord:
@@ -253,8 +270,11 @@ class Store:
         corpus: str,
         asked: int,
         parent: str | None = None,
+        proposal: Mapping[str, Any] | None = None,
     ) -> TrialRecord:
         """Add a WAITING trial; adding the same number with the same architecture again changes nothing.
+
+        The store notes the version of the study's space and how many of its trials have finished.
 
         Raises:
             StoreError: If the number is taken by another architecture.
@@ -282,7 +302,14 @@ class Store:
                     "created": now(),
                     "attempts": 0,
                     "asked": asked,
+                    "proposal": canonical_json(dict(proposal or {})),
                 }
+                (values["space_version"],) = db.conn.execute(
+                    "SELECT space_version FROM studies WHERE id = ?", (study,)
+                ).fetchone()
+                (values["after"],) = db.conn.execute(
+                    "SELECT count(*) FROM trials WHERE study = ? AND finish_order IS NOT NULL", (study,)
+                ).fetchone()
                 marks = ", ".join("?" for _ in values)
                 db.conn.execute(f"INSERT INTO trials ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
             elif tuple(row) != (architecture.id, rung):
@@ -469,6 +496,7 @@ def _trial(row: Mapping[str, Any]) -> TrialRecord:
     values["state"] = TrialState(row["state"])
     values["architecture"] = json.loads(row["architecture"])
     values["components"] = tuple(json.loads(row["components"]))
+    values["proposal"] = json.loads(row["proposal"])
     if row["outcome"]:
         outcome = json.loads(row["outcome"])
         outcome["state"] = TrialState(outcome["state"])
