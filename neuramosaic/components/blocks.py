@@ -1,0 +1,123 @@
+"""Building blocks that generated components may call: each is causal, takes any length T, and is computed without a loop
+over time. What a component uses of them is written into its file (`neuramosaic.codegen.inlining`).
+
+`linear_scan` and `chunked_recurrence`, which stand in the components that they came with, belong to them too.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neuramosaic.components.mixers.min_gru import linear_scan
+from neuramosaic.components.mixers.recurrence import MAX_LOG_DECAY, chunked_recurrence
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """Return `x`, shape (B, T, heads * hd), as (B, heads, T, hd)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """Return `x`, shape (B, heads, T, hd), as (B, T, heads * hd)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def shift(x: Tensor, steps: int = 1) -> Tensor:
+    """Return x_(t - steps) for all t, zeros before the beginning, for `x` of (B, T, D)."""
+    return F.pad(x, (0, 0, steps, 0))[:, : x.shape[1]]
+
+
+def causal_conv(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
+    """Return sum_i weight[:, i] * x_(t - i * dilation), channel by channel, for `x` of (B, T, D), `weight` of (D, K)."""
+    past = F.pad(x.transpose(1, 2), (dilation * (weight.shape[1] - 1), 0))
+    taps = weight.flip(1).unsqueeze(1)
+    return F.conv1d(past, taps, dilation=dilation, groups=weight.shape[0]).transpose(1, 2)
+
+
+def running_mean(x: Tensor) -> Tensor:
+    """Return the mean of x_0 ... x_t for all t, for `x` of (B, T, D)."""
+    count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
+    return x.cumsum(dim=1) / count.unsqueeze(-1)
+
+
+def running_weighted_mean(x: Tensor, logits: Tensor) -> Tensor:
+    """Return sum_(s<=t) exp(logits_s) x_s / sum_(s<=t) exp(logits_s) for all t, for `x` and `logits` of (B, T, D)."""
+    total = logits.logcumsumexp(dim=1)
+    # h_t = (1 - w_t) h_(t-1) + w_t x_t with w_t the share of step t: no sum that could overflow.
+    share = (logits - total).exp()
+    return linear_scan(1 - share, share * x)
+
+
+def causal_softmax(scores: Tensor) -> Tensor:
+    """Return softmax weights over the keys j <= i, for `scores` of (..., T, T): query i, key j."""
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    return scores.masked_fill(future, -math.inf).softmax(dim=-1)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
+    """Return softmax attention over all positions up to t, for `q`, `k`, `v` of (B, H, T, hd); scale: hd**-0.5."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+
+
+def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: int, scale: float | None = None) -> Tensor:
+    """Return softmax attention over the last `window` positions, for `q`, `k`, `v` of (B, H, T, hd), in linear time."""
+    T = q.shape[2]
+    size = min(window, T)
+    q, k, v = (F.pad(part, (0, 0, 0, -T % size)).unflatten(2, (-1, size)) for part in (q, k, v))  # (B, H, N, W, hd)
+    # Each block sees the keys of the block before it and its own.
+    k, v = (torch.cat((F.pad(part, (0, 0, 0, 0, 1, -1)), part), dim=3) for part in (k, v))
+    query = torch.arange(size, 2 * size, device=q.device)[:, None]
+    key = torch.arange(2 * size, device=q.device)[None]
+    seen = ((key <= query) & (key > query - window)).repeat(q.shape[2], 1, 1)
+    seen[0, :, :size] = False  # nothing comes before the first block
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale).flatten(2, 3)[:, :, :T]
+
+
+def matrix_scan(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor | None = None) -> Tensor:
+    """Return q_t S_t with S_t = exp(log_decay_t) S_(t-1) + k_t v_t^T, a matrix per head.
+
+    Args:
+        q: Queries, shape (B, H, T, K).
+        k: Keys, shape (B, H, T, K).
+        v: Values, shape (B, H, T, V).
+        log_decay: Not above 0; shape (B or 1, H, T, 1), or (B, H, T, K) for a decay per key channel. None: no decay.
+    """
+    return delta_scan(q, k, v, None, log_decay)
+
+
+def delta_scan(q: Tensor, k: Tensor, v: Tensor, strength: Tensor | None, log_decay: Tensor | None = None) -> Tensor:
+    """Return q_t S_t with S_t = S' + strength_t k_t (v_t - k_t^T S')^T and S' = exp(log_decay_t) S_(t-1), per head.
+
+    Args:
+        q: Queries, shape (B, H, T, K).
+        k: Keys, shape (B, H, T, K); brought to length 1.
+        v: Values, shape (B, H, T, V).
+        strength: In [0, 1], shape (B, H, T, 1); None writes k_t v_t^T, keys as they are, and corrects nothing.
+        log_decay: As for `matrix_scan`.
+    """
+    dtype = torch.promote_types(q.dtype, torch.float32)
+    with torch.autocast(q.device.type, enabled=False):  # sums of logarithms need full precision
+        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
+        scalar, vector = None, None
+        if log_decay is not None and log_decay.shape[-1] == 1:
+            scalar = log_decay.to(dtype).expand(-1, -1, q.shape[2], 1)
+        elif log_decay is not None:
+            vector = log_decay.to(dtype).clamp(min=-MAX_LOG_DECAY).expand_as(k)
+        if strength is None:
+            return chunked_recurrence(q, k, v, 1.0, scalar, vector)
+        return chunked_recurrence(q, F.normalize(k, dim=-1), v, strength.to(dtype), scalar, vector, delta=True)
+
+
+def kernel_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor | None = None) -> Tensor:
+    """Return sum_(s<=t) w_ts v_s / sum_(s<=t) w_ts with w_ts = q_t . k_s >= 0, in linear time.
+
+    Args:
+        q: Queries mapped to what is not negative (elu + 1, relu, exp ...), shape (B, H, T, K).
+        k: Keys, likewise.
+        v: Values, shape (B, H, T, V).
+        log_decay: As for `matrix_scan`; weights then fade with distance.
+    """
+    both = matrix_scan(q, k, F.pad(v, (0, 1), value=1.0), log_decay)
+    return both[..., :-1] / (both[..., -1:] + 1e-6)
