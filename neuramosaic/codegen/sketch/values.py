@@ -1,0 +1,217 @@
+"""The values of a sketch: what shape each has, and how two of them are brought together."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from neuramosaic.errors import CodegenError
+
+
+class SketchError(CodegenError):
+    """A sketch that makes no component. Says which line, and what to write instead."""
+
+
+class Kind(Enum):
+    """Shapes, with what a person would call them."""
+
+    SEQUENCE = "a sequence (B, T, size)"
+    HEADS = "split into heads (B, H, T, size)"
+    TRANSPOSED = "transposed heads (B, H, size, T)"
+    SCORES = "scores (B, H, T, T)"
+    VECTOR = "one number per channel"
+    PER_HEAD = "one number per head"
+    TIME = "one number per position"
+    NUMBER = "a number"
+
+
+class Size:
+    """Number of channels: an expression over d_model and the hyper-parameters, or open until something settles it."""
+
+    def __init__(self, text: str | None = None) -> None:
+        self._text = text
+        self._same: Size | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The expression, or None while it is open."""
+        return self._same.text if self._same else self._text
+
+    def settle(self, text: str) -> None:
+        """Say what an open size is."""
+        if self._same:
+            self._same.settle(text)
+        elif self._text is None:
+            self._text = text
+
+    def join(self, other: Size) -> None:
+        """Make an open size the same as another."""
+        root = self
+        while root._same:
+            root = root._same
+        end = other
+        while end._same:
+            end = end._same
+        if root is not end:
+            root._same = end
+
+    @property
+    def key(self) -> object:
+        """Equal for expressions that mean the same: their value at an odd place."""
+        if self.text is None:
+            return None
+        places = {name: 3 + 2 * (sum(map(ord, name)) % 97) for name in _names(self.text)}
+        places |= {"heads": 7, "head_dim": 10, "inner": 70, "d_model": 83}
+        try:
+            return eval(compile(ast.parse(self.text, mode="eval"), "size", "eval"), {"max": max, "int": int}, places)  # noqa: S307
+        except Exception:  # noqa: BLE001 - an expression that has no value is equal to itself alone
+            return self.text
+
+
+def _names(text: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value: how it is written, and its shape.
+
+    Attributes:
+        node: The expression.
+        kind: Its shape.
+        size: Channels of it, where the shape has any.
+    """
+
+    node: ast.expr
+    kind: Kind
+    size: Size | None = None
+
+    @property
+    def shape(self) -> str:
+        """What it is, for a message."""
+        if self.size is None:
+            return self.kind.value
+        return self.kind.value.replace("size", self.size.text or "d_model")
+
+    def written(self, node: ast.expr) -> Value:
+        """Return a value of the same shape, written otherwise."""
+        return replace(self, node=node)
+
+
+def call(name: str, *arguments: ast.expr, **keywords: ast.expr) -> ast.Call:
+    """Return a call of a function by its dotted name."""
+    function = ast.parse(name, mode="eval").body
+    return ast.Call(function, list(arguments), [ast.keyword(key, value) for key, value in keywords.items()])
+
+
+def method(node: ast.expr, name: str, *arguments: ast.expr) -> ast.Call:
+    """Return a call of a method."""
+    return ast.Call(ast.Attribute(node, name), list(arguments), [])
+
+
+def expression(text: str) -> ast.expr:
+    """Return an expression from its text."""
+    return ast.parse(text, mode="eval").body
+
+
+def same_size(a: Size, b: Size) -> bool:
+    """Whether two sizes are or can be made the same; makes them so."""
+    if a.text is None:
+        a.join(b)
+        return True
+    if b.text is None:
+        b.join(a)
+        return True
+    return a.key == b.key
+
+
+def is_one(size: Size | None) -> bool:
+    """Whether there is one channel."""
+    return size is not None and size.text == "1"
+
+
+def per_head_number(size: Size | None) -> bool:
+    """Whether there is one number per head."""
+    return size is not None and size.key == Size("heads").key
+
+
+def to_heads(value: Value) -> Value:
+    """Split a value's channels into heads.
+
+    Raises:
+        SketchError: If it has other channels than heads have.
+    """
+    if value.kind in (Kind.HEADS, Kind.PER_HEAD, Kind.NUMBER, Kind.TIME, Kind.SCORES):
+        return value
+    size = value.size
+    assert size is not None
+    if size.text is None:
+        size.settle("inner")
+    heads = expression("self.heads")
+    if value.kind is Kind.VECTOR:
+        if per_head_number(size):
+            return Value(method(value.node, "view", heads, *map(expression, ("1", "1"))), Kind.PER_HEAD)
+        if size.key == Size("inner").key:
+            node = method(value.node, "view", heads, expression("1"), expression("-1"))
+            return Value(node, Kind.HEADS, Size("head_dim"))
+    elif per_head_number(size):
+        return Value(call("split_heads", value.node, heads), Kind.HEADS, Size("1"))
+    elif is_one(size):
+        return Value(method(value.node, "unsqueeze", expression("1")), Kind.HEADS, size)
+    elif size.key == Size("inner").key:
+        return Value(call("split_heads", value.node, heads), Kind.HEADS, Size("head_dim"))
+    elif size.key == Size("2 * inner").key:
+        return Value(call("split_heads", value.node, heads), Kind.HEADS, Size("2 * head_dim"))
+    raise SketchError(
+        f"{ast.unparse(value.node)} is {value.shape}, which does not divide into heads: write split_heads(linear(...))"
+    )
+
+
+def to_sequence(value: Value) -> Value:
+    """Bring heads together again."""
+    if value.kind is not Kind.HEADS:
+        return value
+    assert value.size is not None
+    text = value.size.text or "head_dim"
+    size = {"head_dim": "inner", "1": "heads"}.get(text, f"heads * ({text})")
+    return Value(call("merge_heads", value.node), Kind.SEQUENCE, Size(size))
+
+
+def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
+    """Bring two values together for an element-wise operation: both expressions, and the shape of the result.
+
+    Raises:
+        SketchError: If they do not fit.
+    """
+    kinds = {a.kind, b.kind}
+    if Kind.NUMBER in kinds:
+        other = b if a.kind is Kind.NUMBER else a
+        return a.node, b.node, other.kind, other.size
+    if kinds & {Kind.HEADS, Kind.PER_HEAD, Kind.SCORES} and kinds & {Kind.SEQUENCE, Kind.VECTOR}:
+        a, b = to_heads(a), to_heads(b)
+        kinds = {a.kind, b.kind}
+    if Kind.SCORES in kinds:
+        other = b if a.kind is Kind.SCORES else a
+        if other.kind in (Kind.SCORES, Kind.PER_HEAD, Kind.TIME) or (other.kind is Kind.HEADS and is_one(other.size)):
+            return a.node, b.node, Kind.SCORES, None
+    elif Kind.TIME in kinds or Kind.PER_HEAD in kinds:
+        other = next((value for value in (a, b) if value.kind not in (Kind.TIME, Kind.PER_HEAD)), None)
+        if other is not None:
+            kind = Kind.SEQUENCE if other.kind is Kind.VECTOR else other.kind
+            return a.node, b.node, kind, other.size
+        if a.kind is b.kind:
+            return a.node, b.node, a.kind, None
+        return a.node, b.node, Kind.HEADS, Size("1")
+    elif a.size is not None and b.size is not None:
+        kind = next(kind for kind in (Kind.HEADS, Kind.TRANSPOSED, Kind.SEQUENCE, Kind.VECTOR) if kind in kinds)
+        if is_one(a.size) or is_one(b.size):
+            return a.node, b.node, kind, b.size if is_one(a.size) else a.size
+        if same_size(a.size, b.size):
+            return a.node, b.node, kind, a.size
+        if {a.size.key, b.size.key} == {Size("heads").key, Size("inner").key}:
+            return align(to_heads(a), to_heads(b))
+    raise SketchError(
+        f"{ast.unparse(a.node)} is {a.shape} and {ast.unparse(b.node)} is {b.shape}: they do not fit; "
+        "give the one that linear(...) or param(...) makes the size of the other"
+    )
