@@ -36,10 +36,13 @@ def causal_conv(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
     return F.conv1d(past, taps, dilation=dilation, groups=weight.shape[0]).transpose(1, 2)
 
 
-def running_mean(x: Tensor) -> Tensor:
-    """Return the mean of x_0 ... x_t for all t, for `x` of (B, T, D)."""
-    count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
-    return x.cumsum(dim=1) / count.unsqueeze(-1)
+def running_mean(x: Tensor, window: int | None = None) -> Tensor:
+    """Return the mean of x_0 ... x_t for all t, or of the last `window` of them, for `x` of (B, T, D)."""
+    if window is None:
+        count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
+        return x.cumsum(dim=1) / count.unsqueeze(-1)
+    taps = x.new_full((x.shape[-1], window), 1 / window)
+    return causal_conv(x, taps)
 
 
 def running_weighted_mean(x: Tensor, logits: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 
+from neuramosaic.codegen.sketch.notation import Notation
 from neuramosaic.codegen.sketch.values import (
     Kind,
     Size,
@@ -15,26 +16,15 @@ from neuramosaic.codegen.sketch.values import (
     align,
     expression,
     method,
+    same_size,
     to_heads,
     to_sequence,
 )
-from neuramosaic.codegen.sketch.vocabulary import FUNCTIONS
+from neuramosaic.codegen.sketch.vocabulary import FUNCTIONS, OTHER_NAMES
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
 
 _PREFIXES = ("torch.nn.functional.", "nn.functional.", "F.", "torch.", "math.")
-_OTHER_NAMES = {
-    "Linear": "linear", "dense": "linear", "proj": "linear", "conv": "causal_conv", "conv1d": "causal_conv",
-    "windowed_attention": "window_attention", "sliding_window_attention": "window_attention",
-    "local_attention": "window_attention", "causal_attention": "attention", "softmax_attention": "attention",
-    "delay": "shift", "scan": "linear_scan", "ema": "linear_scan", "layernorm": "layer_norm", "rmsnorm": "rms_norm",
-    "l2norm": "normalize", "normalise": "normalize", "max": "maximum", "min": "minimum", "cat": "concat",
-    "concatenate": "concat", "pow": "power", "head": "split_heads", "heads_of": "split_heads", "tril": "causal",
-    "cosine_similarity": "cosine", "topk": "top_k", "per_head": "param_per_head", "scalar": "param_number",
-    "average": "running_mean", "cummean": "running_mean", "parameter": "param", "Parameter": "param",
-}  # fmt: skip
-_LEAST_STATEMENTS = 1
-
 
 def class_name(card: Card) -> str:
     """Return the name of a card's class."""
@@ -65,6 +55,8 @@ class _Compiler:
         self._heads = "heads" in self._hyperparameters
         self._hint: str | None = None
         self._lines: list[str] = []
+        self._symbols = set(re.findall(r"[A-Za-z]\w*", " ".join(card.equations))) - _WORDS | {"learned"}
+        self._maps: dict[str, tuple[Value, Size | None]] = {}
         self._values: dict[str, Value] = {"x": Value(expression("x"), Kind.SEQUENCE, Size("d_model"))}
 
     # -- what the vocabulary asks for ----------------------------------------------------------------------------------
@@ -118,7 +110,9 @@ class _Compiler:
     # -- statements ----------------------------------------------------------------------------------------------------
 
     def compile(self, sketch: str) -> str:
-        body = _statements(sketch)
+        notation = Notation()
+        rewritten = [notation.rewrite(line) for line in sketch.splitlines()]
+        body = _statements("\n".join(line for line in rewritten if line.strip()))
         returned: Value | None = None
         for node in body:
             try:
@@ -129,6 +123,9 @@ class _Compiler:
                 self._statement(node)
             except SketchError as error:
                 raise SketchError(f"`{ast.unparse(node)}`: {error}") from None
+        last = body[-1]
+        if returned is None and isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name):
+            returned = self._values.get(last.targets[0].id)
         if returned is None:
             raise SketchError("the sketch has to end with `return` and the output")
         output = self._output(returned)
@@ -210,6 +207,8 @@ class _Compiler:
         raise SketchError(f"`{ast.unparse(node)}` has no place in a sketch; use the functions that are there")
 
     def _name(self, name: str) -> Value:
+        if name not in self._hyperparameters:
+            name = self._known_name(name)
         if name in self._values:
             return self._values[name]
         if name in self._hyperparameters:
@@ -224,9 +223,35 @@ class _Compiler:
             return Value(expression("x.shape[-1]"), Kind.NUMBER)
         if name == "T":
             return Value(expression("x.shape[1]"), Kind.NUMBER)
+        if name == "t" or name == "h":
+            return FUNCTIONS["positions" if name == "t" else "head_index"].make(self, [], {})
+        if name in ("eps", "epsilon"):
+            return Value(ast.Constant(1e-6), Kind.NUMBER)
+        if name in self._symbols:
+            return self._symbol(name)
         if name in ("True", "False"):
             return Value(ast.Name(name), Kind.NUMBER)
         raise SketchError(f"{name} is not known; known are {', '.join([*self._values, *self._hyperparameters])}")
+
+    def _known_name(self, name: str) -> str:
+        """Return the name that is meant: cards index with t, s and h what a sketch has without."""
+        bare = re.sub(r"_(t|s|ts|h|i|j)$", "", name)
+        for candidate in (name, bare, *(f"{bare}_{index}" for index in ("t", "s", "ts", "h"))):
+            if candidate in self._values:
+                return candidate
+        return name
+
+    def _symbol(self, name: str) -> Value:
+        """Return a learned parameter that the card has a name for and says no more of."""
+        held, self._hint = self._hint, re.sub(r"_(t|s|h)$", "", name)
+        if name.endswith("_h") and "heads" in self._hyperparameters:
+            value = FUNCTIONS["param_per_head"].make(self, [], {})
+        else:
+            init = "1.0" if self._hint in ("g", "gamma", "scale", "w", "s") else "0.0"
+            value = FUNCTIONS["param"].make(self, [], {"init": Value(expression(init), Kind.NUMBER)})
+        self._hint = held
+        self._values[name] = value
+        return value
 
     def _operation(self, a: Value, op: ast.operator, b: Value) -> Value:
         if isinstance(op, ast.MatMult):
@@ -255,8 +280,11 @@ class _Compiler:
         name = self._function_name(node)
         if isinstance(node.func, ast.Attribute) and name == ast.unparse(node.func):  # a method: z.sigmoid()
             name, arguments = node.func.attr, [node.func.value, *arguments]
-        name = _OTHER_NAMES.get(name, name).rstrip("_")
-        if name == "block" and self._card.slot is Slot.MODULATOR:
+        name = re.sub(r"_(t|s)$", "", OTHER_NAMES.get(name, name)) if name not in FUNCTIONS else name
+        name = "cosine" if name == "cos" and len(arguments) == 2 else OTHER_NAMES.get(name, name)
+        if re.fullmatch(r"[WUV]_?\w*|[wu]_\w+", name) and name not in FUNCTIONS and arguments:
+            return self._map(name, arguments)
+        if name in ("block", "f") and self._card.slot is Slot.MODULATOR:
             value = to_sequence(self._value(arguments[0])) if arguments else self._name("x")
             return Value(expression(f"self.block({ast.unparse(value.node)})"), Kind.SEQUENCE, Size("d_model"))
         if name == "block":
@@ -280,6 +308,27 @@ class _Compiler:
             hint = f"did you mean {near[0]}? " if near else ""
             raise SketchError(f"there is no function {name}; {hint}use those that were listed")
         return self._known(name, arguments, node.keywords)
+
+    def _map(self, name: str, arguments: list[ast.expr]) -> Value:
+        """Return a learned map that the card has a name for: the same name is the same map."""
+        if name not in self._maps:
+            z = to_sequence(self._value(arguments[0]))
+            sizes = self._map_sizes(name)
+            made = FUNCTIONS["linear"].make(self, [z, *sizes], {})
+            self._maps[name] = (made, z.size)
+            return made
+        made, before = self._maps[name]
+        z = to_sequence(self._value(arguments[0]))
+        if z.size is None or before is None or not same_size(z.size, before):
+            raise SketchError(f"{name} is applied to sequences of different sizes")
+        assert isinstance(made.node, ast.Call)
+        return made.written(ast.Call(made.node.func, [z.node], []))
+
+    def _map_sizes(self, name: str) -> list[Value]:
+        """Return the size of a map that is named after a number per head: w_a, where the class has heads."""
+        if name.startswith(("w_", "u_")) and "heads" in self._hyperparameters:
+            return [Value(ast.Name("heads"), Kind.NUMBER)]
+        return []
 
     def _known(self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Value:
         function = FUNCTIONS[name]
@@ -376,6 +425,9 @@ class _Compiler:
             ]
         )
 
+
+#: Words of an equation that are no symbols.
+_WORDS = {"x", "y", "in", "where", "with", "per", "each", "head", "for", "the", "a_learned", "sum", "softmax", "I", "T", "S"}
 
 #: Functions whose first argument, a linear map, takes the name of what the whole is assigned to.
 _NAMED_THROUGH = {

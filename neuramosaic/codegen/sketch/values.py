@@ -188,6 +188,10 @@ def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
     if Kind.NUMBER in kinds:
         other = b if a.kind is Kind.NUMBER else a
         return a.node, b.node, other.kind, other.size
+    if Kind.SCORES in kinds:  # what is not said of the positions is one number per head
+        for value in (a, b):
+            if value.kind is Kind.VECTOR and value.size is not None:
+                value.size.settle("heads")
     if kinds & {Kind.HEADS, Kind.PER_HEAD, Kind.SCORES} and kinds & {Kind.SEQUENCE, Kind.VECTOR}:
         a, b = to_heads(a), to_heads(b)
         kinds = {a.kind, b.kind}

@@ -82,6 +82,24 @@ def _function(signature: str, summary: str = "") -> Callable[[Handler], Handler]
     return register
 
 
+#: What functions are also called.
+OTHER_NAMES = {
+    "Linear": "linear", "dense": "linear", "proj": "linear", "conv": "causal_conv", "conv1d": "causal_conv",
+    "windowed_attention": "window_attention", "sliding_window_attention": "window_attention",
+    "local_attention": "window_attention", "causal_attention": "attention", "softmax_attention": "attention",
+    "delay": "shift", "scan": "recur", "ema": "recur", "linear_scan": "recur", "recurrence": "recur", "layernorm": "layer_norm", "rmsnorm": "rms_norm",
+    "l2norm": "normalize", "normalise": "normalize", "max": "maximum", "min": "minimum", "cat": "concat",
+    "concatenate": "concat", "pow": "power", "head": "split_heads", "heads_of": "split_heads", "tril": "causal",
+    "cosine_similarity": "cosine", "topk": "top_k", "per_head": "param_per_head", "scalar": "param_number",
+    "average": "running_mean", "cummean": "running_mean", "parameter": "param", "Parameter": "param",
+}  # fmt: skip
+
+
+def is_known(name: str) -> bool:
+    """Whether a function of this name, or one that it is also called, exists."""
+    return name in FUNCTIONS or name in OTHER_NAMES or name in ("block", "f", "max", "min", "clamp")
+
+
 # -- parameters --------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +125,8 @@ def _linear(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Val
 @_function("param(size=d_model, init=0.0)", "a learned number per channel")
 def _param(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     size = Size(to.constructor(arguments[0].node)) if arguments else Size()
-    init = to.constructor(arguments[1].node) if len(arguments) > 1 else "0.0"
+    given = arguments[1] if len(arguments) > 1 else options.get("init")
+    init = to.constructor(given.node) if given else "0.0"
     if size.text == "1":
         return _number(to, init)
     if size.text in ("heads", "inner"):
@@ -281,12 +300,12 @@ def _causal_conv(to: Builder, arguments: Arguments, options: dict[str, Value]) -
     return z.written(call("causal_conv", z.node, weight, *(item.node for item in arguments[2:3])))
 
 
-@_function("linear_scan(a, b)", "h_t = a_t * h_(t-1) + b_t; a in (0, 1), a number per channel or a sequence")
-def _linear_scan(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+@_function("recur(a, b)", "h_t = a_t * h_(t-1) + b_t; a in (0, 1), a number per channel or a sequence")
+def _recur(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     a, b = to_sequence(arguments[0]), to.hold(to_sequence(arguments[1]), "update")
     first, second, kind, size = align(a, b)
     if kind is not Kind.SEQUENCE:
-        raise SketchError(f"linear_scan takes sequences (B, T, size), these are {a.shape} and {b.shape}")
+        raise SketchError(f"recur takes sequences (B, T, size), these are {a.shape} and {b.shape}")
     if a.kind is Kind.NUMBER:
         first = call("torch.full_like", second, first) if isinstance(first, ast.Constant) else ast.BinOp(first, ast.Mult(), call("torch.ones_like", second))
     elif a.kind is not Kind.SEQUENCE or is_one(a.size):
@@ -294,10 +313,10 @@ def _linear_scan(to: Builder, arguments: Arguments, options: dict[str, Value]) -
     return Value(call("linear_scan", first, second), Kind.SEQUENCE, size)
 
 
-@_function("running_mean(z)", "mean of z_0 ... z_t")
+@_function("running_mean(z, window=None)", "mean of z_0 ... z_t, or of the last `window` of them")
 def _running_mean(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     z = _of(to_sequence(arguments[0]), Kind.SEQUENCE, "running_mean")
-    return z.written(call("running_mean", z.node))
+    return z.written(call("running_mean", z.node, *(item.node for item in arguments[1:2])))
 
 
 @_function("running_weighted_mean(z, logits)", "sum_(s<=t) exp(logits_s) z_s / sum_(s<=t) exp(logits_s)")
@@ -352,8 +371,8 @@ for _name, _torch in _ELEMENTWISE.items():
 @_function("softmax(z, dim=-1)")
 def _softmax(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     z = arguments[0]
-    if z.kind is Kind.SCORES:
-        raise SketchError("softmax over scores would see the future: write causal_softmax(scores)")
+    if z.kind is Kind.SCORES:  # over the positions, then, of which the later ones must not be seen
+        return _causal_softmax(to, arguments, options)
     if z.kind not in (Kind.SEQUENCE, Kind.HEADS, Kind.VECTOR):
         raise SketchError(f"softmax goes over channels, {ast.unparse(z.node)} is {z.shape}")
     return z.written(call("torch.softmax", z.node, dim=expression("-1")))
@@ -415,6 +434,16 @@ _register_pair("minimum", "torch.minimum")
 @_function("chunk(z, parts)", "z cut into equal parts: a, b = chunk(linear(x, 2 * d_model), 2)")
 def _chunk(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     raise SketchError("chunk makes several values: write a, b = chunk(z, 2)")
+
+
+@_function("group_max(z, groups)", "greatest of `groups` equal parts of z's channels: group_max(linear(x, 3 * d_model), 3)")
+def _group_max(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    z = _of(to_sequence(arguments[0]), Kind.SEQUENCE, "group_max")
+    assert z.size is not None
+    groups = to.constructor(arguments[1].node)
+    z.size.settle(f"{groups} * d_model")
+    node = ast.Attribute(call("torch.max", method(z.node, "unflatten", expression("-1"), expression(f"({ast.unparse(arguments[1].node)}, -1)")), dim=expression("-2")), "values")
+    return Value(node, Kind.SEQUENCE, Size(f"({z.size.text}) // ({groups})"))
 
 
 @_function("concat(a, b)", "channels of a and b side by side")
