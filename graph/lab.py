@@ -13,7 +13,7 @@ from agents.analyst import Analyst
 from agents.coder import Coder
 from agents.designer import Designer
 from agents.literature import Literature
-from agents.runner import Runner, trial_limits
+from agents.runner import Runner, known_functions, trial_limits
 from graph.control import seconds_spent
 from graph.plan import Plan, plan_study
 from graph.workers import TrialWorkers
@@ -94,7 +94,13 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
     try:
         runner = Runner(sandbox, code, config, task=plan.data, threads=plan.threads, artifacts=artifacts)
         workers = TrialWorkers(
-            lambda trial, cancel, on_metrics: runner.run(trial, cancel=cancel, on_metrics=on_metrics), plan.workers
+            lambda trial, cancel, on_metrics: runner.run(
+                trial,
+                cancel=cancel,
+                on_metrics=on_metrics,
+                known=known_functions(trial, store.trials(study)),
+            ),
+            plan.workers,
         )
         try:
             yield Lab(

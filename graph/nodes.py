@@ -10,6 +10,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
+from agents.designer import Proposal
 from graph.lab import Lab
 from graph.reporting import write_study_report
 from graph.state import StudyState
@@ -51,6 +52,7 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
         if proposal == "done":
             exhausted = True
             break
+        assert isinstance(proposal, Proposal), "only a language model proposes components"
         trial = lab.store.add_trial(
             study,
             proposal.number,
@@ -63,6 +65,7 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             corpus=lab.plan.corpus,
             asked=proposal.asked,
             parent=proposal.parent,
+            proposal=proposal.proposal,
         )
         kind = "promoted" if proposal.parent else "proposed"
         lab.store.add_event(study, "designer", kind, f"{trial.label}: {proposal.why}", trial=trial.id)
