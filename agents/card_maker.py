@@ -102,12 +102,13 @@ class CardMaker:
             properties = promised(idea, chosen, claims.says)
             cost = cost_class(CostClass(claims.cost), nearest.cost, idea)
         summary = _one_line(idea[:1].upper() + idea[1:])
+        words = [f"in words: {idea}"] if len(summary) + 1 < len(idea) else []
         return Card.from_mapping(
             {
                 "name": _free_name(draft.name, chosen, known),
                 "slot": chosen,
                 "summary": summary,
-                "equations": [*draft.equations, *([f"in words: {idea}"] if len(summary) + 1 < len(idea) else [])],
+                "equations": list(dict.fromkeys([*draft.equations, *words])),
                 "hyperparameters": [_as_written(item) for item in _settings(nearest, idea)],
                 "cost": cost,
                 "properties": properties,
@@ -168,6 +169,8 @@ class CardMaker:
                 note = "there was no equation in it"
             elif written <= before:
                 note = f"its equations were those of {nearest.name}, unchanged: edit them"
+            elif before <= written:  # nothing was edited, only added: the words say what the equations may not
+                return draft.model_copy(update={"equations": [*draft.equations, f"in words: {idea}"]})
             else:
                 return draft
             variables["note"] = f"Your last answer cannot be used: {note}."

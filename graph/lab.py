@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agents.analyst import Analyst
 from agents.coder import Coder
+from agents.comparison import Comparison
 from agents.designer import Designer
 from agents.literature import Literature
 from agents.runner import Runner, known_functions, trial_limits
@@ -45,7 +46,7 @@ class Lab:
     store: Store
     plan: Plan
     literature: Literature
-    designer: Designer
+    designer: Designer | Comparison
     coder: Coder
     analyst: Analyst
     workers: TrialWorkers
@@ -98,7 +99,8 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
                 trial,
                 cancel=cancel,
                 on_metrics=on_metrics,
-                known=known_functions(trial, store.trials(study)),
+                # What is compared is trained, also where it computes at first what the baseline does.
+                known={} if config.comparison else known_functions(trial, store.trials(study)),
             ),
             plan.workers,
         )
@@ -108,7 +110,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
                 store=store,
                 plan=plan,
                 literature=Literature(),
-                designer=Designer(plan.space, config),
+                designer=Comparison(plan.space, config) if config.comparison else Designer(plan.space, config),
                 coder=Coder(
                     plan.catalogue,
                     code,

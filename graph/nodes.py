@@ -59,7 +59,7 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             proposal.architecture,
             source=proposal.source,
             params=lab.plan.space.count_parameters(proposal.architecture),
-            seed=lab.plan.config.seed,
+            seed=lab.plan.config.seed if proposal.seed is None else proposal.seed,
             rung=proposal.rung,
             fidelity_tokens=lab.plan.config.fidelity(proposal.rung),
             corpus=lab.plan.corpus,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.comparison import Comparison
 from neuramosaic.canonical import content_id
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.errors import DataError
@@ -66,6 +67,7 @@ def plan_study(
         UnknownNameError, UnknownOptionError, InvalidValueError: If the configuration names what does not exist.
         DataError: If the task's data cannot be had, or is no longer what was recorded.
         BudgetError: If not even the baseline fits the parameter budget.
+        UsageError: If what is to be compared with the baseline is what it has, or fits no parameter budget.
     """
     task = create_task(config.task, **config.task_settings)
     data_dir = workspace / str(recorded["directory"]) if recorded else None
@@ -80,6 +82,8 @@ def plan_study(
         )
     space = study_space(config, description, known)
     space.baseline()
+    if config.comparison:
+        Comparison(space, config)
     create_sampler(config.sampler, space.parameters, seed=config.seed, **config.sampler_settings)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = config.workers or max(1, min(processors, 2), processors // 2)

@@ -51,8 +51,15 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
         }
         added = [{"slot": item.slot, "name": item.name, "version": item.version} for item in components]
         study = store.create_study(prefix, config.to_json(), task, plan.space.version, added).id
-        store.add_event(study, "session", "created", f"{config.trials} trials of {config.params:,} parameters")
+        store.add_event(study, "session", "created", f"{_purpose(config)}, {config.params:,} parameters each")
         return study
+
+
+def _purpose(config: StudyConfig) -> str:
+    if config.comparison is None:
+        return f"{config.trials} trials"
+    component = config.comparison.component
+    return f"{component.slot} {component.name} against the baseline, {len(config.comparison.seeds)} seeds"
 
 
 def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> None:

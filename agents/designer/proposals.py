@@ -23,6 +23,7 @@ class Proposal:
         parent: The trial that this one promotes, or None.
         why: One line for the journal.
         proposal: What the trial's record keeps of it, besides: `neuramosaic.analysis.payoff` says what.
+        seed: Of data order and initialisation, or None for that of the study.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Proposal:
     parent: str | None
     why: str
     proposal: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

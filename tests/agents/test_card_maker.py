@@ -123,6 +123,12 @@ def test_symbols_that_were_there_are_not_explained_again(make: Make) -> None:
     assert card.equations == [*EQUATIONS, "p: learned, one per head"]
 
 
+def test_equations_that_were_only_added_to_come_with_the_words(make: Make) -> None:
+    start = equations_of(catalogue().get("mixer", "attention"))
+    card = card_of(make, card_equations={"equations": [*start, "k_j = W_k x_j"], "name": "sharp"})
+    assert card.equations == [*start, "k_j = W_k x_j", f"in words: {IDEA}"]
+
+
 def test_a_model_that_never_changes_them_leaves_the_words(make: Make) -> None:
     start = equations_of(catalogue().get("mixer", "attention"))
     provider = ScriptedProvider(answers(card_equations={"equations": start, "name": "same"}))
