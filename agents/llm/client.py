@@ -193,6 +193,17 @@ class LanguageModel:
             raise failures[0]
         return answers
 
+    def used(self, trial: str) -> Usage:
+        """Return the tokens of the requests for a trial: of the last attempt of each, as a replay sees them too.
+
+        Args:
+            trial: The trial or writing that they were for.
+        """
+        last = {call.request: call for call in self._ledger.calls(self._study, trial=trial)}
+        return Usage(
+            sum(call.tokens_in or 0 for call in last.values()), sum(call.tokens_out or 0 for call in last.values())
+        )
+
     def _answer(self, request: Request, schema: type[T], trial: str | None) -> T:
         """Answer one request: from the ledger, or with as many attempts as it takes and are allowed."""
         request_id = request.id
