@@ -1,4 +1,4 @@
-"""The language model of a study: chosen by its configuration, checked before anything is stored, opened with its caps."""
+"""The language model of a study: chosen by its configuration, checked before anything is stored, opened with caps."""
 
 from __future__ import annotations
 

@@ -118,8 +118,8 @@ def _spend(lab: Lab, error: BudgetSpentError) -> None:
 def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Write and commit the model of every waiting trial that has none; then every component that is asked for.
 
-    While a component is written, trials run; what they come to is taken note of afterwards. So the order of events, which
-    a designer decides by, does not depend on how long the writing took.
+    While a component is written, trials run; what they come to is taken note of afterwards. So the order of events, by
+    which a designer decides, does not depend on how long the writing took.
     """
     lab = runtime.context
     for trial in lab.store.trials(lab.study, (TrialState.WAITING,)):
@@ -202,5 +202,3 @@ def report(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     path = write_study_report(lab.store, lab.study, lab.workspace, finished=True)
     lab.store.add_event(lab.study, "analyst", "report", f"wrote {path}")
     return {"report": str(path.relative_to(lab.workspace))}
-
-

@@ -54,9 +54,7 @@ class Plan:
     threads: int
 
 
-def plan_study(
-    config: StudyConfig, workspace: Path, known: Catalogue, recorded: StudyRecord | None = None
-) -> Plan:
+def plan_study(config: StudyConfig, workspace: Path, known: Catalogue, recorded: StudyRecord | None = None) -> Plan:
     """Resolve a configuration: load the task's data into the workspace, build the space, fit the baseline in it.
 
     Args:

@@ -91,10 +91,9 @@ class Schedule:
             writings: Its writings so far.
         """
         finished = _finished(trials)
-        return (
-            sum(trial.after <= finished for trial in self._trials.values()) > len(trials)
-            or sum(writing.after <= finished for writing in self._writings) > len(writings)
-        )
+        return sum(trial.after <= finished for trial in self._trials.values()) > len(trials) or sum(
+            writing.after <= finished for writing in self._writings
+        ) > len(writings)
 
     def over(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
         """Whether everything that the study proposed has been proposed."""
@@ -130,7 +129,7 @@ class Schedule:
             raise self.departure(f"trial {trial.number} {was}, now it is {trial.label} at rung {trial.rung}")
 
     def difference(self, trial: TrialRecord) -> str | None:
-        """Return in words how the end of a trial differs from the recorded one; None if it is equal to the last digit."""
+        """Return in words how the end of a trial differs from the recorded one; None if not in the last digit."""
         then = self._trials.get(trial.number)
         if then is None or not then.state.finished or (then.state, then.val_loss) == (trial.state, trial.val_loss):
             return None
