@@ -14,7 +14,7 @@ from agents.coder import Coder
 from agents.designer import Designer
 from agents.literature import Brief, Literature
 from agents.llm.client import LanguageModel
-from agents.runner import Runner, trial_limits
+from agents.runner import Runner, known_functions, trial_limits
 from graph.control import seconds_spent
 from graph.language import open_language_model
 from graph.plan import Plan, plan_study, study_space
@@ -154,7 +154,13 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
         code = CodeRepository(workspace / "code")
         runner = Runner(sandbox, code, config, task=plan.data, threads=plan.threads, artifacts=artifacts)
         workers = TrialWorkers(
-            lambda trial, cancel, on_metrics: runner.run(trial, cancel=cancel, on_metrics=on_metrics), plan.workers
+            lambda trial, cancel, on_metrics: runner.run(
+                trial,
+                cancel=cancel,
+                on_metrics=on_metrics,
+                known=known_functions(trial, store.trials(study)),
+            ),
+            plan.workers,
         )
         stack.callback(workers.close)
         workshop = None

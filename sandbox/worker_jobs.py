@@ -22,7 +22,9 @@ from neuramosaic.training.determinism import torch_stream
 from neuramosaic.training.loop import train
 from neuramosaic.training.weights import save_weights
 from neuramosaic.verify.audit import audit
+from neuramosaic.verify.fingerprint import find
 from neuramosaic.verify.ladder import verify_component, verify_model
+from neuramosaic.verify.probe import function_of
 
 JOB_KINDS = ("trial", "verify_model", "verify_component", "count_component", "script")
 #: Generated code is imported under this name, whatever its file is called.
@@ -60,7 +62,10 @@ class Job:
 
 
 def run_trial(job: Job, result: dict[str, Any]) -> None:
-    """Verify the model and, if it passed, train it, audit what came out, and keep its weights."""
+    """Verify the model and, if it passed, train it, audit what came out, and keep its weights.
+
+    Between the two its function is measured; if the request knows it, it is not trained again.
+    """
     verify_model_job(job, result)
     if not result["verification"]["passed"]:
         return
@@ -75,6 +80,11 @@ def run_trial(job: Job, result: dict[str, Any]) -> None:
     config = TrainingConfig.from_dict(job.request["training"])
     with torch_stream(job.seed, "initialisation"):
         model = _build_model(job)
+    function = function_of(model, vocab_size=data.vocab_size, sequence_length=data.sequence_length, seed=job.seed)
+    if function is not None:
+        result["function"] = function
+        if find(function, job.request.get("known_functions", {})) is not None:
+            return
     with (job.out / "metrics.jsonl").open("w", buffering=1) as lines:
         outcome = train(
             model,

@@ -126,6 +126,30 @@ def test_a_trial_repeats_itself_to_the_last_bit_and_another_seed_differs(tmp_pat
     assert {"python", "numpy", "cpu", "platform"} <= set(environment)
 
 
+def test_a_function_that_is_known_is_not_trained_again(tmp_path, task):
+    data, description = task
+    code, first, _, stderr = run(tmp_path / "a", trial(description, seed=1), {"model.py": MODEL}, data)
+    assert code == 0, stderr
+    assert first["training"]["stopped"] == "finished"
+    # The same function, its sum taken in another order and its parameters under other names.
+    same = (
+        MODEL.replace("self.mix", "self.blend")
+        .replace("x + self.blend(", "self.blend(")
+        .replace("dim=-1)))", "dim=-1)) + x)")
+    )
+    assert same != MODEL
+    other = MODEL.replace("x[:, :-1]", "x[:, :-1] * 1.01")
+    known = {"f1:" + ",".join(["1.000000e+00"] * 17): "recall-1.2", first["function"]: "recall-1.3"}
+    for name, model, seed, trained in (("b", same, 1, False), ("c", other, 1, True), ("d", MODEL, 2, True)):
+        request = trial(description, seed=seed, known_functions=known)
+        code, result, _, stderr = run(tmp_path / name, request, {"model.py": model}, data)
+        assert code == 0, stderr
+        assert result["verification"]["passed"]
+        assert ("training" in result and result["training"] is not None) is trained
+        assert (tmp_path / name / "out" / "weights.safetensors").exists() is trained
+        assert ("audit" in result and result["audit"] is not None) is trained
+
+
 def test_a_model_that_fails_verification_is_not_trained(tmp_path, task):
     data, description = task
     acausal = MODEL.replace("(torch.zeros_like(x[:, :1]), x[:, :-1])", "(x[:, 1:], torch.zeros_like(x[:, :1]))")
