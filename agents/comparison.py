@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from agents.designer.proposals import Proposal
 from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, COMPARISON_SOURCE
@@ -80,9 +80,7 @@ def with_component(baseline: Architecture, component: ComponentName, space: Arch
     """
     spec = space.catalogue.get(component.slot, component.name)
     choice = Choice(spec.name, spec.defaults())
+    changes: dict[str, Any] = {str(spec.slot): choice}
     if spec.slot in (Slot.POSITION, Slot.RESIDUAL):
-        changed = replace(baseline, **{str(spec.slot): choice})
-    else:
-        blocks = tuple(replace(block, **{str(spec.slot): choice}) for block in baseline.blocks)
-        changed = replace(baseline, blocks=blocks)
-    return space.canonicalise(changed)
+        return space.canonicalise(replace(baseline, **changes))
+    return space.canonicalise(replace(baseline, blocks=tuple(replace(block, **changes) for block in baseline.blocks)))

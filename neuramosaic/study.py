@@ -141,8 +141,8 @@ class StudyConfig(BaseModel):
     """How many components, at most, the language model may have written for the study."""
 
     comparison: ComparisonConfig | None = None
-    """Compare one component with the baseline over several seeds, at `tokens`, in the place of a search; `trials` is then
-    the number of its seeds, and `rungs` 1."""
+    """Compare one component with the baseline over several seeds, at `tokens`, in the place of a search; `trials` is
+    then the number of its seeds, and `rungs` 1."""
 
     @model_validator(mode="before")
     @classmethod

@@ -54,7 +54,7 @@ class Comparison:
 
     Attributes:
         fidelity: The highest at which both were measured.
-        best: Lowest validation loss at that fidelity, the baseline left out; of the first seed, where there are several.
+        best: Lowest validation loss at that fidelity, the baseline left out; with the first seed, if there are several.
         baseline: The baseline at that fidelity, with the same seed.
         candidates: How many architectures `best` was picked from.
     """
