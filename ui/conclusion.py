@@ -48,7 +48,6 @@ def report_path(study: str, workspace: Path) -> Path:
 
 def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bool) -> int:
     """Print how the study ended and what it found; return the exit status: 0 only if it finished with a result."""
-    study = snapshot.study.id
     complete = snapshot.counts.get(TrialState.COMPLETE, 0)
     if as_json:
         print_json(result(snapshot, workspace))
@@ -56,6 +55,13 @@ def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bo
         results().print(leaderboard_table(snapshot.trials, unit=snapshot.unit, limit=TOP))
         results().print()
         _go_on(snapshot, workspace)
+    return say_ending(ending, snapshot, workspace)
+
+
+def say_ending(ending: Ending, snapshot: Snapshot, workspace: Path) -> int:
+    """Say on stderr how the study ended; return the exit status: 0 only if it finished with a result."""
+    study = snapshot.study.id
+    complete = snapshot.counts.get(TrialState.COMPLETE, 0)
     match ending:
         case Ending.FINISHED if complete:
             if snapshot.study.message:
@@ -91,12 +97,15 @@ def _go_on(snapshot: Snapshot, workspace: Path) -> None:
     report = report_path(study, workspace)
     console = results()
     console.print(standing.summary(snapshot.unit), markup=False, soft_wrap=True)
-    console.print(ONE_SEED, soft_wrap=True)
+    for caveat in standing.paired.caveats() if standing.paired else [ONE_SEED]:
+        console.print(caveat, soft_wrap=True)
     if report.is_file():
         console.print(f"\nreport  {report.resolve()}", markup=False, soft_wrap=True)
     best = standing.best or standing.baseline
     finished = snapshot.study.state == "FINISHED"
-    commands = [f"resume {study} --trials {2 * snapshot.config.trials}" if finished else f"resume {study}"]
+    commands = [] if finished else [f"resume {study}"]
+    if finished and snapshot.config.comparison is None:
+        commands = [f"resume {study} --trials {2 * snapshot.config.trials}"]
     if best is not None:
         commands += [f"show {best.id}", f"export {best.id} exported", f"reproduce {best.id}"]
     for index, command in enumerate(commands):

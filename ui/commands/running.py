@@ -15,9 +15,12 @@ from ui.options import (
     DEFAULT_WORKSPACE,
     LLM_PANEL,
     AsJson,
+    BaseUrl,
     MaxHours,
     MaxLlmTokens,
     MaxUsd,
+    ModelFile,
+    ModelName,
     SandboxName,
     StudyName,
     Trials,
@@ -65,19 +68,9 @@ def run(
             rich_help_panel=LLM_PANEL,
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="MODEL", help="openai: the model, by its name.", rich_help_panel=LLM_PANEL),
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--base-url", metavar="URL", help="openai: a compatible server, with its /v1.", rich_help_panel=LLM_PANEL
-        ),
-    ] = None,
-    gguf: Annotated[
-        Path | None, typer.Option("--gguf", metavar="FILE", help="local: the model.", rich_help_panel=LLM_PANEL)
-    ] = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    gguf: ModelFile = None,
     replay: Annotated[
         str | None,
         typer.Option(
