@@ -65,13 +65,14 @@ def cost_class(said: CostClass, nearest: CostClass, idea: str) -> CostClass:
 
     Returns:
         Linear if the words speak of a window; else the looser of the two, unless the words speak of something cheaper
-        than the nearest component.
+        than that.
     """
     if window(idea) is not None:
         return CostClass.LINEAR
-    if _ORDER.index(said) >= _ORDER.index(nearest) or _CHEAPER.search(idea.lower()):
-        return said
-    return nearest
+    words = idea.lower()
+    if _ORDER.index(said) >= _ORDER.index(nearest):
+        return nearest if _STATE.search(words) or _FADES.search(words) else said
+    return said if _CHEAPER.search(words) else nearest
 
 
 def promised(idea: str, slot: Slot, says: Sequence[str] = ()) -> dict[str, bool | int]:

@@ -169,8 +169,8 @@ class CardMaker:
                 note = "there was no equation in it"
             elif written <= before:
                 note = f"its equations were those of {nearest.name}, unchanged: edit them"
-            elif before <= written:  # nothing was edited, only added: the words say what the equations may not
-                return draft.model_copy(update={"equations": [*draft.equations, f"in words: {idea}"]})
+            elif before <= written:  # what a model only adds, such as another bias, is seldom the idea
+                note = f"it left every equation of {nearest.name} as it was: edit the one that the idea changes"
             else:
                 return draft
             variables["note"] = f"Your last answer cannot be used: {note}."

@@ -148,11 +148,12 @@ class StudyConfig(BaseModel):
     @classmethod
     def _fill_in_comparison(cls, data: Any) -> Any:
         comparison = data.get("comparison") if isinstance(data, Mapping) else None
-        if isinstance(comparison, Mapping):
-            comparison = ComparisonConfig.model_validate(dict(comparison))
-        if isinstance(comparison, ComparisonConfig):
-            return {"trials": len(comparison.seeds), "rungs": 1, **data, "comparison": comparison}
-        return data
+        if comparison is None:
+            return data
+        default = ComparisonConfig.model_fields["seeds"].default
+        seeds = comparison.get("seeds", default) if isinstance(comparison, Mapping) else default
+        number = len(seeds) if isinstance(seeds, list | tuple) else 1  # what is wrong with them is said field by field
+        return {"trials": max(1, number), "rungs": 1, **data}
 
     @model_validator(mode="after")
     def _is_a_search_or_a_comparison(self) -> StudyConfig:
@@ -181,7 +182,9 @@ class StudyConfig(BaseModel):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
+            problems = error.errors(include_url=False)
+            # A misspelt key is also a missing one: name the one that was written.
+            problem = next((item for item in problems if item["type"] == "extra_forbidden"), problems[0])
             path = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
                 *parents, key = problem["loc"]

@@ -148,8 +148,8 @@ class PairedComparison:
         if interval is not None and interval.degrees < WIDE_BELOW:
             factor = t_factor(interval.level, interval.degrees)
             said.append(
-                f"The interval is Student's t with {interval.degrees} degrees of freedom, {factor:.2f} standard errors "
-                "to either side: wide by nature, and narrower with more seeds."
+                f"The interval is Student's t with {interval.degrees} degree{'s' if interval.degrees > 1 else ''} of "
+                f"freedom, {factor:.2f} standard errors to either side: wide by nature, and narrower with more seeds."
             )
         said.append("Both have the same, untuned training numbers, and the same data order and seeds, pair by pair.")
         return said

@@ -123,10 +123,13 @@ def test_symbols_that_were_there_are_not_explained_again(make: Make) -> None:
     assert card.equations == [*EQUATIONS, "p: learned, one per head"]
 
 
-def test_equations_that_were_only_added_to_come_with_the_words(make: Make) -> None:
+def test_equations_that_were_only_added_to_are_asked_for_again(make: Make) -> None:
     start = equations_of(catalogue().get("mixer", "attention"))
-    card = card_of(make, card_equations={"equations": [*start, "k_j = W_k x_j"], "name": "sharp"})
-    assert card.equations == [*start, "k_j = W_k x_j", f"in words: {IDEA}"]
+    added = {"equations": [*start, "bias_ij = learned"], "name": "added"}
+    provider = ScriptedProvider(answers(card_equations=[added, {"equations": EQUATIONS, "name": "right"}]))
+    assert CardMaker(make(provider)).card(IDEA, catalogue()).name == "right"
+    notes = [request.messages[-1].content for request in provider.requests if request.prompt == "card_equations"]
+    assert "it left every equation of attention as it was" in notes[1]
 
 
 def test_a_model_that_never_changes_them_leaves_the_words(make: Make) -> None:
@@ -202,6 +205,7 @@ def test_a_channel_acts_on_each_position_unless_the_words_speak_of_time() -> Non
         ("linear", "quadratic", "attention in linear time", "linear"),
         ("linear", "quadratic", "attention through a linear map", "quadratic"),
         ("quadratic", "linear", "everything looks at everything", "quadratic"),
+        ("quadratic", "linear", "a leaky average of everything before", "linear"),
         ("quadratic", "quadratic", "the maximum of the last 8 tokens", "linear"),
     ],
 )
