@@ -65,9 +65,10 @@ class Vocabulary:
         """Return the components by slot, a line each with their hyper-parameters, and the other domains.
 
         Args:
-            brief: The literature: a component that it names carries its arXiv id.
+            brief: The literature: a mixer that it names carries its arXiv id. Those of the other slots are well known.
         """
         papers = {item.component: item.paper for item in brief.citations} if brief else {}
+        papers = {name: paper for name, paper in papers.items() if name.startswith(f"{Slot.MIXER}:")}
         lines = []
         for slot, role in ROLES.items():
             specs = self._specs[slot].values()
