@@ -191,6 +191,7 @@ class Note(BaseModel):
 class FakeWriter:
     """Stands for the component writer: asks twice for each card, and keeps a component without proving it."""
 
+    crash: type[BaseException]
     crash_at = None
     fails = ()
 
@@ -215,7 +216,7 @@ class FakeWriter:
             attempts += 1
             self.tell(f"{writing.slot} {writing.name}: attempt {attempt}")
             if FakeWriter.crash_at == attempt:
-                raise Crash
+                raise FakeWriter.crash
         card = Card.from_yaml(writing.card)
         verified = not failures and writing.number not in FakeWriter.fails
         if not verified:
@@ -248,10 +249,6 @@ class FakeWriter:
         )
         Writings(self.store).finish(done)
         return Written(card.name, verified, attempts, done.tokens, 0.1, tuple(failures), done.depth, component)
-
-
-class Crash(BaseException):
-    """What a killed process looks like from inside: nothing after it runs."""
 
 
 @pytest.fixture
