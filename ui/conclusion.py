@@ -32,6 +32,7 @@ def result(snapshot: Snapshot, workspace: Path) -> dict[str, Any]:
     return {
         "study": snapshot.study.id,
         "state": str(snapshot.study.state),
+        "message": snapshot.study.message or None,
         "trials": snapshot.counts,
         "baseline": standing.baseline.to_json() if standing.baseline else None,
         "best": standing.best.to_json() if standing.best else None,
@@ -57,6 +58,8 @@ def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bo
         _go_on(snapshot, workspace)
     match ending:
         case Ending.FINISHED if complete:
+            if snapshot.study.message:
+                say(f"study {study} ended early: {snapshot.study.message}", "yellow")
             return DONE
         case Ending.FINISHED:
             complain(f"no trial of study {study} completed: see why with 'neuramosaic trials {study}'")

@@ -15,7 +15,6 @@ from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.records import StudyRecord, TrialRecord
 from neuramosaic.store.store import Store
-from neuramosaic.study import StudyConfig
 from ui.drawing import draw
 from ui.figures import clock, count, duration, moment, size
 from ui.tables import STATE_STYLES, checks_table
@@ -47,10 +46,9 @@ def lineage(store: Store, trial: TrialRecord) -> list[TrialRecord]:
 
 def vector(store: Store, study: StudyRecord, trial: TrialRecord) -> list[float]:
     """Return a trial's architecture as a vector of its study's space."""
-    from graph.plan import study_space
-    from neuramosaic.store.components import study_catalogue
+    from graph.plan import recorded_space
 
-    space = study_space(StudyConfig.from_mapping(study.config), study.task, study_catalogue(store, study))
+    space = recorded_space(store, study)
     return [float(value) for value in space.encode(Architecture.from_json(trial.architecture))]
 
 

@@ -30,3 +30,19 @@ MaxHours = Annotated[
     float | None,
     typer.Option("--max-hours", metavar="H", help="Wall time of the study, in hours."),
 ]
+LLM_PANEL = "Language model"
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(
+        "--max-usd", metavar="USD", help="The most that it may cost, at list price.", rich_help_panel=LLM_PANEL
+    ),
+]
+MaxLlmTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-llm-tokens",
+        metavar="COUNT",
+        help="The most tokens, in and out, that it may use, such as 500k.",
+        rich_help_panel=LLM_PANEL,
+    ),
+]
