@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, task_text
-from agents.designer.vocabulary import ROLES, Vocabulary
+from agents.designer.vocabulary import ROLES, Sentence, Vocabulary
 from agents.literature import Brief
 from agents.llm.base import ModelError
 from agents.llm.client import LanguageModel
@@ -127,7 +128,7 @@ class Architect:
 
         def use(answer: BaseModel) -> Card | str:
             said = answer.model_dump()
-            slot, name = said["slot"], said["name"]
+            slot, name = said["slot"], re.sub(r"[^a-z0-9]+", "_", said["name"].lower()).strip("_")
             if name in {spec.name for spec in self._space.catalogue.slot(slot)}:
                 return f"there is a {slot} {name!r} already: propose another part"
             if (slot, name) in {(writing.slot, writing.name) for writing in writings}:
@@ -136,7 +137,7 @@ class Architect:
                 return Card(
                     name=name,
                     slot=Slot(slot),
-                    summary=" ".join(said["summary"].split()),
+                    summary=said["summary"],
                     equations=said["equations"],
                     cost=CostClass(said["cost"]),
                 )
@@ -164,7 +165,7 @@ class Architect:
             value = use(answer)
             if not isinstance(value, str):
                 said = answer.model_dump()
-                told = {"why": " ".join(said["why"].split()), "predicted_loss": said["predicted_loss"]}
+                told = {key: said[key] for key in ("why", "predicted_loss")}
                 return Designed(value, {**told, **self._used(trial)})
             problem = value
         return Designed(None, self._used(trial), problem)
@@ -181,13 +182,12 @@ def _design(architecture: Architecture) -> str:
 
 def _card_schema(slots: Sequence[Slot]) -> type[BaseModel]:
     """Return what an answer with a component has to be."""
-    line = Annotated[str, Field(min_length=1, max_length=200)]
     fields: dict[str, Any] = {
-        "why": (Annotated[str, Field(min_length=1, max_length=300)], ...),
+        "why": (Sentence, ...),
         "slot": (Literal[tuple(str(slot) for slot in slots)], ...),
-        "name": (Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")], ...),
-        "summary": (line, ...),
-        "equations": (Annotated[list[line], Field(min_length=1, max_length=4)], ...),
+        "name": (Sentence, ...),
+        "summary": (Sentence, ...),
+        "equations": (Annotated[list[Sentence], Field(min_length=1, max_length=4)], ...),
         "cost": (Literal["linear", "quadratic"], ...),
         "predicted_loss": (Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)], ...),
     }

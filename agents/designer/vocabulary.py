@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from agents.literature import Brief
 from neuramosaic.components.spec import ComponentSpec, Slot
@@ -32,6 +32,9 @@ MOST_VALUES = 8
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 MOST_SETTINGS = 8
 _ANSWER = ConfigDict(extra="ignore", frozen=True)
+#: One line of text; cut rather than bounded, since a bound makes a long grammar for servers that follow the schema.
+Sentence = Annotated[str, AfterValidator(lambda text: " ".join(text.split())[:LONGEST_SENTENCE])]
+LONGEST_SENTENCE = 200
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ class Vocabulary:
         """Return the components by slot, a line each with their hyper-parameters, and the other domains.
 
         Args:
-            brief: The literature: a component that it names carries its arXiv id.
+            brief: The literature: a mixer that it names carries its arXiv id. Those of the other slots are well known.
         """
         papers = {item.component: item.paper for item in brief.citations} if brief else {}
+        papers = {name: paper for name, paper in papers.items() if name.startswith(f"{Slot.MIXER}:")}
         lines = []
         for slot, role in ROLES.items():
             specs = self._specs[slot].values()
@@ -172,7 +176,7 @@ class Vocabulary:
         assert isinstance(depth, Integer)
         block_model = create_model("Block", __config__=_ANSWER, **{str(name): field for name, field in block.items()})
         fields: dict[str, Any] = {
-            "why": (Annotated[str, Field(min_length=1, max_length=300)], ...),
+            "why": (Sentence, ...),
             "depth": (Annotated[int, Field(ge=depth.low, le=depth.high)], ...),
             "blocks": (Annotated[list[block_model], Field(min_length=1, max_length=longest)], ...),  # type: ignore[valid-type]
         }

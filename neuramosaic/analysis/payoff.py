@@ -67,8 +67,10 @@ def slot_of(trial: TrialRecord) -> str | None:
 def plays(trials: Sequence[TrialRecord]) -> list[Play]:
     """Return what the bandit is to know of a study's trials, in the order in which they were proposed.
 
-    A trial pays off by its rank among all that completed at its fidelity, the baseline included; a failed one, and one
-    that computed the same function as another, brings nothing. It costs its training, and what the calls for it cost.
+    A trial pays off by its rank among all that completed at its fidelity, the baseline included; a failed one, one that
+    computed the same function as another, and a turn of the language model that brought no trial, bring nothing. A
+    trial costs its training, and what the calls for it cost. One that was not trained says nothing of what its source
+    costs: that it was cheap is no merit.
 
     Args:
         trials: Trials of one study, in any order and state.
@@ -79,15 +81,13 @@ def plays(trials: Sequence[TrialRecord]) -> list[Play]:
         slot = slot_of(trial)
         if slot is None:
             continue
-        calls = _calls_flops(trial)
         if "refused" in trial.proposal:
-            made.append(Play(LLM, 0.0, calls))
-            calls = 0.0
-        if not trial.state.finished:
+            made.append(Play(LLM, 0.0))
+        if not trial.state.finished or trial.outcome is None:
             made.append(Play(slot))
             continue
-        training = trial.outcome.cost_flops if trial.outcome else None
-        cost = None if training is None and not calls else (training or 0.0) + calls
+        training = trial.outcome.cost_flops
+        cost = training + (_calls_flops(trial) if slot == LLM else 0.0) if training is not None else None
         made.append(Play(slot, _payoff(trial, first), cost))
     return made
 

@@ -17,9 +17,11 @@ from agents.bench import Verdict
 from agents.curator import Proof, keep
 from agents.llm.base import ModelError
 from agents.writer.result import Failure, Written
+from neuramosaic.analysis.payoff import LLM
 from neuramosaic.components.card import Card
 from neuramosaic.components.rule import WIDTHS, find_rule
 from neuramosaic.components.spec import Provenance
+from neuramosaic.search.bandit import choose
 from neuramosaic.store.ledger import Ledger
 from neuramosaic.store.records import WritingState
 from neuramosaic.store.store import Store
@@ -142,7 +144,7 @@ def instance(schema, rng, root=None):
             length = rng.randint(schema.get("minItems", 0), min(schema.get("maxItems", 2), 2))
             return [instance(schema["items"], rng, root) for _ in range(length)]
         case "integer":
-            return rng.randint(schema["minimum"], schema["maximum"])
+            return rng.randint(schema.get("minimum", 0), schema.get("maximum", 9))
         case "number":
             return round(rng.uniform(1.0, 3.0), 3)
         case _:
@@ -189,6 +191,7 @@ class Note(BaseModel):
 class FakeWriter:
     """Stands for the component writer: asks twice for each card, and keeps a component without proving it."""
 
+    crash: type[BaseException]
     crash_at = None
     fails = ()
 
@@ -213,7 +216,7 @@ class FakeWriter:
             attempts += 1
             self.tell(f"{writing.slot} {writing.name}: attempt {attempt}")
             if FakeWriter.crash_at == attempt:
-                raise Crash
+                raise FakeWriter.crash
         card = Card.from_yaml(writing.card)
         verified = not failures and writing.number not in FakeWriter.fails
         if not verified:
@@ -248,10 +251,6 @@ class FakeWriter:
         return Written(card.name, verified, attempts, done.tokens, 0.1, tuple(failures), done.depth, component)
 
 
-class Crash(BaseException):
-    """What a killed process looks like from inside: nothing after it runs."""
-
-
 @pytest.fixture
 def writer(monkeypatch):
     """Put the fake in the place of the writer, and nothing in the place of its bench."""
@@ -263,8 +262,15 @@ def writer(monkeypatch):
 
 
 @pytest.fixture
-def asking(tiny, model_server, whim):
-    """A study that asks the loopback server."""
+def asking(tiny, model_server, whim, monkeypatch):
+    """A study that asks the loopback server, in two slots of three."""
+
+    def generous(plays, arms, rng):
+        made = choose(plays, arms, rng)
+        return replace(made, arm=LLM) if LLM in arms and len(plays) % 3 else made
+
+    monkeypatch.setattr("agents.designer.designer.choose", generous)
+    monkeypatch.setattr("agents.designer.designer.CARD_EVERY", 2)
     return StudyConfig.from_mapping(
         {
             **tiny.to_json(),
