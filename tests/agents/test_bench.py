@@ -162,6 +162,22 @@ def test_code_that_brings_its_worker_down_has_failed(statement, check, words, mo
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("docker", "bubblewrap")],
+)
+def test_two_candidates_at_once_where_code_is_confined(backend, monkeypatch):
+    monkeypatch.setattr(bench_module, "LIMITS", Limits(wall_s=60, memory_mib=768))
+    bomb = mine("[x for x in [[torch.ones(2**24)] for _ in range(64)]]")
+    sound = mine("pass")
+    with Bench(backend, workers=2) as bench, ThreadPoolExecutor(2) as threads:
+        jobs = [verification_job(spec, catalogue()) for spec in (bomb, sound)]
+        killed, passed = threads.map(lambda job: bench.verify("mine", job, {}), jobs)
+    assert "during contract: out of memory: more than 768 MiB" in killed.checks[-1]["message"]
+    assert passed.passed, passed.checks
+
+
+@pytest.mark.slow
 def test_code_that_ends_its_process_cannot_be_counted():
     spec = mine("pass")
     ending = spec.source.replace("super().__init__()", "raise SystemExit(3)")
