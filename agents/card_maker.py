@@ -29,7 +29,7 @@ A = TypeVar("A", bound=BaseModel)
 #: Longest idea, in characters.
 LONGEST_IDEA = 2000
 #: How often the equations are asked for.
-ATTEMPTS = 3
+ATTEMPTS = 2
 #: The most hyper-parameters that a new component takes over.
 MOST_SETTINGS = 2
 _LONGEST_NAME = 40
@@ -37,7 +37,9 @@ _LONGEST_NAME = 40
 _EXPLAINS = re.compile(r"(\w+): ")
 #: Hyper-parameters that say how many positions a component sees.
 _LENGTHS = {"window", "kernel"}
-_TEMPERATURES = (0.0, 0.5, 0.8)
+_TEMPERATURES = (0.0, 0.6)
+#: A symbol of an equation that something else could take the place of: k_j, W_2, x; no function.
+_SYMBOL = re.compile(r"(?<![\w{])(?!sum_|softmax_|[ijlt]\b)(?:[A-Za-z]+_\w+|[A-Za-z])(?![\w({])")
 _PURPOSE = "card"
 
 _DOES = {
@@ -55,6 +57,12 @@ class _Answer(BaseModel):
 class _Draft(_Answer):
     equations: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(min_length=1, max_length=8)]
     name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class _Replacement(_Answer):
+    symbol: str
+    becomes: Annotated[str, Field(min_length=1, max_length=120)]
+    where: Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(max_length=3)]
 
 
 class _Claims(_Answer):
@@ -174,7 +182,29 @@ class CardMaker:
             else:
                 return draft
             variables["note"] = f"Your last answer cannot be used: {note}."
-        return draft.model_copy(update={"equations": [*start, f"but: {idea}"]})
+        replaced = self._replacement(idea, nearest, start, trial) or [*start, f"but: {idea}"]
+        return draft.model_copy(update={"equations": replaced})
+
+    def _replacement(self, idea: str, nearest: ComponentSpec, start: list[str], trial: str | None) -> list[str] | None:
+        """Return the equations with something else in the place of one symbol; None if the model says nothing else.
+
+        That is less than an edit, and what a model that cannot edit may still be able to say.
+        """
+        start = [part for line in start for part in re.split(r",\s+(?=\w+ = )", line)]  # each with one left side
+        symbols = sorted({found for line in start for found in _SYMBOL.findall(line.partition("=")[2])})
+        if not symbols:
+            return None
+        answer = create_model("Replacement", __base__=_Replacement, symbol=(_one_of(symbols), ...))
+        variables = {"idea": idea, "nearest": nearest.name, "equations": _listed(start), "symbols": ", ".join(symbols)}
+        said = self._ask("card_replacement", variables, answer, trial, max_tokens=200)
+        if not set(re.findall(r"\w+", said.becomes)) - {said.symbol}:
+            return None
+        symbol = re.compile(rf"(?<!\w){re.escape(said.symbol)}(?!\w)")
+        equations = []
+        for line in start:
+            left, equals, right = line.partition("=")
+            equations.append(left + equals + symbol.sub(lambda _: f"({said.becomes})", right))
+        return [*equations, *_cleaned(said.where, start)]
 
     def _ask(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graph.session import CHANGEABLE, create_study
+from neuramosaic.errors import UsageError
 from neuramosaic.store.records import ComponentRecord, StudyRecord
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -26,10 +27,18 @@ def comparison_study(
         again: Whether a new study is made in any case.
 
     Raises:
+        UsageError: If a new study would have another version of the component.
         NeuraMosaicError: What `create_study` raises.
     """
     found = None if again else _find(store, config, component)
-    return found or store.study(create_study(config, workspace))
+    if found is not None:
+        return found
+    if component is not None and component.version not in {item.version for item in store.components()}:
+        raise UsageError(
+            f"{component.slot} {component.name!r} was added again since, and new studies have its newest version: "
+            f"compare that with 'component try {component.name}', or start anew with --again"
+        )
+    return store.study(create_study(config, workspace))
 
 
 def _find(store: Store, config: StudyConfig, component: ComponentRecord | None) -> StudyRecord | None:

@@ -104,17 +104,28 @@ def test_a_name_is_made_plain_and_free(make: Make, said: str, name: str) -> None
     assert card_of(make, card_equations={"equations": EQUATIONS, "name": said}).name == name
 
 
-def test_equations_that_did_not_change_are_asked_for_again(make: Make) -> None:
-    start = "y_i = sum_{j <= i} softmax_j(q_i . k_j / sqrt(d) + bias_ij) v_j ."
-    same = {"equations": [start, "k_j: the learned keys", "p: a learned power"], "name": "same"}
-    none = {"equations": ["the keys are sharpened"], "name": "none"}
-    right = {"equations": EQUATIONS, "name": "right"}
-    provider = ScriptedProvider(answers(card_equations=[same, none, right]))
+START = "y_i = sum_{j <= i} softmax_j(q_i . k_j / sqrt(d) + bias_ij) v_j"
+
+
+@pytest.mark.parametrize(
+    ("first", "note"),
+    [
+        (
+            [f"{START} .", "k_j: the learned keys", "p: a learned power"],
+            "were those of attention, unchanged: edit them",
+        ),
+        (["the keys are sharpened"], "there was no equation in it"),
+        ([START, "bias_ij = learned"], "it left every equation of attention as it was"),
+    ],
+)
+def test_equations_that_did_not_change_are_asked_for_again(make: Make, first: list[str], note: str) -> None:
+    said = [{"equations": first, "name": "first"}, {"equations": EQUATIONS, "name": "right"}]
+    provider = ScriptedProvider(answers(card_equations=said))
     card = CardMaker(make(provider)).card(IDEA, catalogue())
     assert (card.name, card.equations) == ("right", EQUATIONS)
-    notes = [request.messages[-1].content for request in provider.requests if request.prompt == "card_equations"]
-    assert "equations were those of attention, unchanged: edit them" in notes[1]
-    assert "there was no equation in it" in notes[2]
+    asked = [request.messages[-1].content for request in provider.requests if request.prompt == "card_equations"]
+    assert note not in asked[0]
+    assert note in asked[1]
 
 
 def test_symbols_that_were_there_are_not_explained_again(make: Make) -> None:
@@ -123,21 +134,34 @@ def test_symbols_that_were_there_are_not_explained_again(make: Make) -> None:
     assert card.equations == [*EQUATIONS, "p: learned, one per head"]
 
 
-def test_equations_that_were_only_added_to_are_asked_for_again(make: Make) -> None:
-    start = equations_of(catalogue().get("mixer", "attention"))
-    added = {"equations": [*start, "bias_ij = learned"], "name": "added"}
-    provider = ScriptedProvider(answers(card_equations=[added, {"equations": EQUATIONS, "name": "right"}]))
-    assert CardMaker(make(provider)).card(IDEA, catalogue()).name == "right"
-    notes = [request.messages[-1].content for request in provider.requests if request.prompt == "card_equations"]
-    assert "it left every equation of attention as it was" in notes[1]
+def test_a_model_that_cannot_edit_names_what_takes_the_place_of_a_symbol(make: Make) -> None:
+    replacement = {"symbol": "k_j", "becomes": "sign(k_j) |k_j|^p", "where": ["p: learned", "q_i: the queries"]}
+    card = card_of(make, card_equations={"equations": [START], "name": "same"}, card_replacement=replacement)
+    assert card.equations == [START.replace("k_j", "(sign(k_j) |k_j|^p)"), "p: learned"]
 
 
-def test_a_model_that_never_changes_them_leaves_the_words(make: Make) -> None:
-    start = equations_of(catalogue().get("mixer", "attention"))
-    provider = ScriptedProvider(answers(card_equations={"equations": start, "name": "same"}))
+def test_a_symbol_is_replaced_where_it_is_used_and_not_where_it_is_defined(make: Make) -> None:
+    start = equations_of(catalogue().get("mixer", "min_gru"))
+    card = card_of(
+        make,
+        card_nearest={"nearest": "min_gru", "change": "the gate stays open"},
+        card_equations={"equations": start, "name": "same"},
+        card_replacement={"symbol": "z_t", "becomes": "max(z_t, 0.1)", "where": []},
+    )
+    assert card.equations[0] == "h_t = (1 - (max(z_t, 0.1))) * h_(t-1) + (max(z_t, 0.1)) * g(c_t)"
+    assert card.equations[1] == "z_t = sigmoid(W_z x_t)"
+
+
+def test_a_model_that_changes_nothing_at_all_leaves_the_words(make: Make) -> None:
+    unchanged = {"symbol": "k_j", "becomes": "k_j", "where": []}
+    provider = ScriptedProvider(
+        answers(card_equations={"equations": [START], "name": "same"}, card_replacement=unchanged)
+    )
     card = CardMaker(make(provider)).card(IDEA, catalogue())
-    assert card.equations == [*start, f"but: {IDEA}"]
+    assert card.equations == [START, f"but: {IDEA}"]
     assert sum(request.prompt == "card_equations" for request in provider.requests) == ATTEMPTS
+    (asked,) = [request.messages[-1].content for request in provider.requests if request.prompt == "card_replacement"]
+    assert "Symbols: bias_ij, d, k_j, q_i, v_j" in asked
 
 
 @pytest.mark.parametrize("text", ["", "   ", "42 !!"])

@@ -122,7 +122,7 @@ def test_a_sentence_becomes_an_answer_that_is_found_again(
     assert (answer["component"]["slot"], answer["component"]["name"]) == ("channel", "cube")
     assert answer["component"]["file"].endswith("cube.py")
     assert answer["writing"]["attempts"] == 1
-    assert (answer["study"], answer["unit"]) == ("recall-1", "nats per token")
+    assert (answer["study"], answer["unit"]) == ("recall-1", "nats per recalled value")
     assert [pair["seed"] for pair in answer["per_seed"]] == [0, 1]
     low, high = answer["interval"]
     assert low <= answer["difference"] <= high
