@@ -17,6 +17,7 @@ from neuramosaic.store.records import StudyRecord, TrialRecord
 from neuramosaic.store.store import Store
 from ui.drawing import draw
 from ui.figures import clock, count, duration, moment, size
+from ui.provenance import history, prediction, print_history, written_components
 from ui.tables import STATE_STYLES, checks_table
 
 
@@ -63,6 +64,8 @@ def dossier(store: Store, trial: str) -> dict[str, Any]:
         "genotype": record.architecture,
         "vector": vector(store, study, record),
         "space_version": study.space_version,
+        "proposal": dict(record.proposal),
+        "written": [history(store, component, writing) for component, writing in written_components(store, record)],
         "verification": [dict(check) for check in outcome.verification] if outcome else [],
         "environment": dict(outcome.environment) if outcome else {},
         "lineage": [other.id for other in lineage(store, record)],
@@ -88,7 +91,7 @@ def print_dossier(store: Store, trial: str, console: Console) -> None:
     if outcome and outcome.reason:
         console.print(Text(outcome.reason, "red"), soft_wrap=True)
     console.print()
-    console.print(_facts(store, record))
+    console.print(_facts(store, record, str(study.task.get("unit", "nats per token"))))
     _heading(console, "Architecture")
     console.print(
         draw(Architecture.from_json(record.architecture), vocab_size=study.task.get("vocab_size")),
@@ -107,16 +110,20 @@ def print_dossier(store: Store, trial: str, console: Console) -> None:
     if outcome and outcome.environment:
         _heading(console, "Environment")
         console.print(_pairs(_flat(outcome.environment)))
+    for component, writing in written_components(store, record):
+        _heading(console, "Written for this workspace")
+        print_history(store, component, console, writing)
     _heading(console, "Journal")
     for event in store.events(record.study, trial=trial):
         console.print(f"{clock(event.time)} {event.agent:9} {event.message}", markup=False, soft_wrap=True)
 
 
-def _facts(store: Store, record: TrialRecord) -> Table:
+def _facts(store: Store, record: TrialRecord, unit: str) -> Table:
     related = [f"{other.number} ({count(other.fidelity_tokens)} tokens)" for other in lineage(store, record)]
     outcome = record.outcome
     facts = {
         "proposed by": record.source,
+        **prediction(record, unit),
         "architecture": record.architecture_id,
         "parameters": f"{record.params:,}",
         "tokens": f"{record.fidelity_tokens:,} (rung {record.rung})",

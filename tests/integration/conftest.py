@@ -152,15 +152,20 @@ def instance(schema, rng, root=None):
 
 
 @pytest.fixture
-def whim(model_server, monkeypatch):
-    """Make the loopback server answer every prompt with something that fits, never twice the same."""
-    monkeypatch.setattr("agents.llm.client.FIRST_WAIT_S", 0.001)
+def answering():
+    """Return something that fits a JSON schema, never twice the same."""
     counter = itertools.count(random.Random().randrange(10**9))
+    return lambda schema: instance(schema, random.Random(next(counter)))
+
+
+@pytest.fixture
+def whim(model_server, answering, monkeypatch):
+    """Make the loopback server answer every prompt with something that fits."""
+    monkeypatch.setattr("agents.llm.client.FIRST_WAIT_S", 0.001)
 
     def behave(handler):
         form = model_server.requests[-1]["response_format"]["json_schema"]
-        said = instance(form["schema"], random.Random(next(counter)))
-        model_server.says(json.dumps(said))(handler)
+        model_server.says(json.dumps(answering(form["schema"])))(handler)
 
     model_server.behaviours = [behave]
     return behave

@@ -1,5 +1,6 @@
 """A study with a language model, from its first question to a replay without it."""
 
+import json
 import random
 import re
 from dataclasses import replace
@@ -12,6 +13,7 @@ from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
+from ui.cli import main
 
 
 class Crash(BaseException):
@@ -57,7 +59,7 @@ def replay_of(study):
     return StudyConfig.from_mapping({"llm": "replay", "replay": study})
 
 
-def test_a_study_asks_writes_tries_and_is_replayed_without_the_model(laboratory, asking, model_server, writer):
+def test_a_study_asks_writes_tries_and_is_replayed_without_the_model(laboratory, asking, model_server, writer, capsys):
     laboratory.sandbox.delay_s = wobble
     study = create_study(asking, laboratory.workspace)
     assert run_study(study, laboratory.workspace) is StudyState.FINISHED
@@ -74,6 +76,7 @@ def test_a_study_asks_writes_tries_and_is_replayed_without_the_model(laboratory,
     assert laboratory.study(study).space_version == trials[-1].space_version
     asked = len(model_server.requests)
     assert asked == len(laboratory.calls(study))
+    assert_shown(first, writing, laboratory.workspace, capsys)
 
     for _ in range(2):
         again = create_study(replay_of(study), laboratory.workspace)
@@ -83,6 +86,28 @@ def test_a_study_asks_writes_tries_and_is_replayed_without_the_model(laboratory,
         assert not [event for event in laboratory.journal(again) if event.kind == "differs"]
         study = again  # a replay can be replayed
     assert len(model_server.requests) == asked
+
+
+def assert_shown(trial, writing, workspace, capsys):
+    """`show` and `component show` say who wrote a component, with which card, code, prompts, calls and ladder."""
+    assert main(["show", trial.id, "--json", "-w", str(workspace)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["proposal"]["predicted_loss"] == trial.proposal["predicted_loss"]
+    (component,) = [item for item in shown["written"] if item["name"] == writing.name]
+    assert (component["card"]["name"], component["commit"]) == (writing.name, writing.commit)
+    assert (component["writing"]["id"], component["writing"]["attempts"]) == (writing.id, 2)
+    proposed, *asked = component["writing"]["calls"]
+    assert (proposed["prompt"], [call["prompt"] for call in asked]) == ("propose_component", ["connection_test"] * 2)
+    assert "2 + 3" in asked[1]["messages"][1]["content"]
+    assert main(["component", "show", writing.name, "--json", "-w", str(workspace)]) == 0
+    assert json.loads(capsys.readouterr().out)["history"] == component
+    for command in (["show", trial.id], ["component", "show", writing.name]):
+        assert main([*command, "-w", str(workspace)]) == 0
+        said = capsys.readouterr().out
+        assert f"show {writing.commit[:12]}:component.py" in said
+        assert "written by m (new) in 2 attempts, 81 tokens" in said
+        assert f"name: {writing.name}" in said
+        assert "connection_test: ok, 20 + 7 tokens" in said
 
 
 def test_a_crash_anywhere_asks_nothing_twice_and_loses_nothing(laboratory, asking, model_server, writer):

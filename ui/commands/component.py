@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from neuramosaic.errors import UnknownNameError
+from ui.commands.opening import opened
 from ui.failures import DONE, FAILED
 from ui.options import DEFAULT_WORKSPACE, AsJson, SandboxName, Workspace
 from ui.output import notices, print_json, results, say
@@ -99,23 +100,34 @@ def show_component(
     as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> int:
-    """Show a component: what it is, its hyper-parameters with their domains, and its source.
+    """Show a component: what it is, its hyper-parameters with their domains, its source, and how it came to be.
 
     Examples:
       neuramosaic component show recurrence
       neuramosaic component show none --slot position --code
     """
     from neuramosaic.store.components import known_components
+    from ui.provenance import history, print_history
 
     known, added = known_components(workspace)
     spec = known.find(name, slot)
     console = results()
-    if as_json:
-        print_json({**_summary(spec, added), "source": spec.source})
-    elif code:
+    record = added.get((spec.slot, spec.name))
+    if code:
         console.file.write(spec.source)
-    else:
+        return DONE
+    if not as_json:
         _print_spec(spec, added, console)
+    if record is None:
+        if as_json:
+            print_json({**_summary(spec, added), "source": spec.source, "history": None})
+        return DONE
+    with opened(workspace) as store:
+        if as_json:
+            print_json({**_summary(spec, added), "source": spec.source, "history": history(store, record)})
+        else:
+            console.print(Text("\nHow it came to be", "bold"))
+            print_history(store, record, console)
     return DONE
 
 

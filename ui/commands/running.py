@@ -122,7 +122,7 @@ def run(
         "sandbox": sandbox,
         "workers": workers,
         "max_hours": max_hours,
-        "llm": _with_auto(llm),
+        "llm": _with_auto(llm, config),
         "llm_model": model,
         "llm_url": base_url,
         "llm_gguf": str(gguf) if gguf is not None else None,
@@ -268,13 +268,20 @@ def status(
         return DONE
 
 
-def _with_auto(llm: str | None) -> str | None:
-    """Return the provider that is meant: for `auto` the local model if it can run here, else none, and say why not."""
+def _with_auto(llm: str | None, config: Path | None) -> str | None:
+    """Return the provider that is meant.
+
+    `auto` leaves it to a configuration that names one; else it is the local model if that can run here, else none, and
+    it is said what it would need.
+    """
     if llm != "auto":
         return llm
     from agents.llm.base import ProviderUnavailableError
     from agents.llm.local import check_local
+    from neuramosaic.study import StudyConfig
 
+    if config is not None and "llm" in StudyConfig.from_file(config).model_fields_set:
+        return None
     try:
         check_local()
     except ProviderUnavailableError as error:
