@@ -142,3 +142,23 @@ def test_hostile_text_is_escaped_everywhere(write: Any, trials: list[TrialRecord
 def test_an_older_report_is_replaced(write: Any, trials: list[TrialRecord]) -> None:
     assert "No trial has finished yet" in write([])
     assert "No trial has finished yet" not in write(trials)
+
+
+def test_sources_and_predictions_are_shown_where_there_are_any(write: Any, trials: list[TrialRecord]) -> None:
+    assert not {"sources", "predictions"} & set(Page(write(trials)).ids)
+    proposed = [
+        replace(
+            trial,
+            source="llm" if trial.number % 2 else "bayes",
+            proposal={"slot": "llm", "predicted_loss": 2.0} if trial.number % 2 else {"slot": "bayes"},
+            after=trial.number,
+        )
+        if trial.source != "baseline" and trial.rung == 0
+        else trial
+        for trial in trials
+    ]
+    page = Page(write(proposed))
+    assert {"sources", "predictions"} <= set(page.ids)
+    assert "llm 9 53 % 7" in page.text
+    assert "bayes 8 47 % 8" in page.text
+    assert "7 of 9 were measured: off by 0." in page.text
