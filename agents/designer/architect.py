@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.card_maker import CardMaker
 from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, start, task_text
@@ -47,6 +47,16 @@ class Designed:
     refused: str = ""
 
 
+class _ProposedComponent(BaseModel):
+    """What an answer with an idea has to be."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    idea: Sentence
+    why: Sentence
+    predicted_loss: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
+
+
 class Architect:
     """Asks a language model. What it says that cannot be used is said back to it once, then given up.
 
@@ -64,12 +74,11 @@ class Architect:
         self._vocabulary = Vocabulary(space)
         self._parts = self._vocabulary.describe(brief)
         self._slots = [slot for slot in INVENTED if space.components(slot)]
-        self._card_schema = _card_schema(self._slots) if self._slots else None
 
     @property
     def invents(self) -> bool:
         """Whether there is a slot that a new component may fill."""
-        return self._card_schema is not None
+        return bool(self._slots)
 
     def architecture(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
         """Ask for an architecture that no trial of the first rung has.
@@ -116,6 +125,8 @@ class Architect:
     def card(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
         """Ask for a component that does not exist yet: an idea in a sentence, of which a card is made.
 
+        The slots take turns, the mixer first: left to choose, a small model has the same idea again.
+
         Args:
             trials: All trials of the study, by number; at least one.
             writings: Its writings.
@@ -124,15 +135,12 @@ class Architect:
         Raises:
             BudgetSpentError: If a call could exceed a cap.
         """
-        assert self._card_schema is not None
+        slot = self._slots[number % len(self._slots)]
         failed = [writing for writing in writings if writing.state is WritingState.FAILED]
         variables = {
             "task": task_text(self._space, self._config),
-            "known": "\n".join(
-                f"{slot}: " + "; ".join(f"{spec.name} ({spec.summary})" for spec in self._space.components(slot))
-                for slot in self._slots
-            ),
-            "slots": " or ".join(f"{slot} ({ROLES[slot].partition(';')[0]})" for slot in self._slots),
+            "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
+            "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),
             "failures": "\n".join(failed_writing(writing) for writing in failed) or "nothing",
         }
@@ -141,14 +149,14 @@ class Architect:
         def use(answer: BaseModel) -> Card | str:
             said = answer.model_dump()
             try:
-                card = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=said["slot"], trial=name)
+                card = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=slot, trial=name)
             except UsageError as error:
                 return str(error)
-            if (card.slot, card.name) in {(writing.slot, writing.name) for writing in writings}:
-                return f"{card.slot} {card.name!r} was tried already: have another idea"
+            if card.name in {writing.name for writing in writings}:
+                return f"{card.name!r} was tried already: have another idea"
             return card
 
-        return self._ask(name, "propose component", variables, self._card_schema, use)
+        return self._ask(name, "propose component", variables, _ProposedComponent, use)
 
     def _ask(
         self,
@@ -189,14 +197,3 @@ class Architect:
 def _design(architecture: Architecture) -> str:
     """Return what tells architectures apart whose training numbers do not matter."""
     return replace(architecture, training={}).id
-
-
-def _card_schema(slots: Sequence[Slot]) -> type[BaseModel]:
-    """Return what an answer with an idea has to be."""
-    fields: dict[str, Any] = {
-        "slot": (Literal[tuple(str(slot) for slot in slots)], ...),
-        "idea": (Sentence, ...),
-        "why": (Sentence, ...),
-        "predicted_loss": (Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)], ...),
-    }
-    return create_model("ProposedComponent", __config__=ConfigDict(extra="ignore", frozen=True), **fields)

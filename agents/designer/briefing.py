@@ -13,11 +13,11 @@ from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.records import TrialRecord, TrialState, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
 
-BEST, WORST = 4, 1
-MOST_EFFECTS = 3
+BEST, WORST = 3, 1
+MOST_EFFECTS = 2
 MOST_FAILURES = 2
 STARTS = 3
-SHOWN = 100  # characters of a reason
+SHOWN = 80  # characters of a reason
 
 
 def task_text(space: ArchitectureSpace, config: StudyConfig) -> str:

@@ -60,7 +60,6 @@ def answer(number, *, mixer="min_gru", predicted=2.0, **changes):
 
 
 IDEA = {
-    "slot": "mixer",
     "idea": "the mean of all inputs so far, through a linear map",
     "why": "sums of the past are cheap",
     "predicted_loss": 1.25,
@@ -75,9 +74,10 @@ class Script:
         self.number, self.name, self.settings = 0, name, settings
 
     def __call__(self, request):
+        nearest = "mlp" if "- mlp:" in request.messages[-1].content else "gated_conv"
         said = {
             "propose_component": IDEA,
-            "card_nearest": {"nearest": "gated_conv", "change": "average everything"},
+            "card_nearest": {"nearest": nearest, "change": "average everything"},
             "card_equations": {"equations": EQUATIONS, "name": self.name},
             "card_claims": {"cost": "linear", "says": []},
         }
@@ -369,7 +369,7 @@ def test_a_component_that_could_not_be_verified_is_told_and_not_taken_again(stor
 
 
 def test_a_card_that_was_tried_is_refused_and_the_slot_goes_on(store, space, make):
-    reason = "mixer 'running_mean' was tried already: have another idea"
+    reason = "'running_mean' was tried already: have another idea"
     config = configured(new_components=2, trials=30)
     script = Script()
     provider = ScriptedProvider(script)
