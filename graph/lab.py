@@ -84,6 +84,11 @@ class Lab:
         """Whether the study's wall limit is reached."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
+    @property
+    def ending(self) -> str:
+        """Why the study ends early, for people; empty if it does not."""
+        return self.spent or (self.schedule.ending if self.schedule else "")
+
     def joined(self, writing: WritingRecord) -> bool:
         """Whether the component of a writing is in the study's space."""
         return any(item.get("writing") == writing.id for item in self.store.study(self.study).components)

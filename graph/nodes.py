@@ -32,7 +32,11 @@ def literature(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
 
 
 def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Let verified components join the space; then fill the free slots with proposals."""
+    """Let verified components join the space; then fill the free slots with proposals.
+
+    Nothing is proposed while a component of an earlier step is still to be written, because a session ended in the
+    middle: what is proposed then depends on what becomes of it, and not on when that session ended.
+    """
     lab = runtime.context
     trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
     for writing in writings:
@@ -41,6 +45,8 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             name = f"{writing.slot} {writing.name}"
             lab.store.add_event(lab.study, "designer", "joined", f"{name} joins the space, version {writing.version}")
     proposed: list[str] = []
+    if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
+        return {"proposed": proposed, "exhausted": False}
     while not (exhausted := _ended(lab, trials, writings)) and _may_propose(lab, trials, writings):
         try:
             proposal = lab.designer.propose(trials, writings)
@@ -54,10 +60,10 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             proposed.append(trial.id)
             trials.append(trial)
         else:
-            being_written = any(writing.state is WritingState.OPEN for writing in writings)
-            if lab.schedule is not None and not being_written:
+            open_yet = bool(_to_be_written(lab, writings))
+            if lab.schedule is not None and not open_yet:
                 raise lab.schedule.departure(f"after {len(trials)} trials nothing more is proposed")
-            exhausted = proposal == "done" and not being_written
+            exhausted = proposal == "done" and not open_yet
             break
     return {"proposed": proposed, "exhausted": exhausted}
 
@@ -66,8 +72,16 @@ def _ended(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRe
     """Whether nothing more is to be proposed, whatever the designer would say."""
     if lab.spent or lab.out_of_time:
         return True
-    being_written = any(writing.state is WritingState.OPEN for writing in writings)
-    return lab.schedule is not None and lab.schedule.over(trials, writings) and not being_written
+    return lab.schedule is not None and lab.schedule.over(trials, writings) and not _to_be_written(lab, writings)
+
+
+def _to_be_written(lab: Lab, writings: Sequence[WritingRecord]) -> list[WritingRecord]:
+    """Return the writings that are not finished, in a replay without those that the study did not finish either."""
+    return [
+        writing
+        for writing in writings
+        if writing.state is WritingState.OPEN and not (lab.schedule and lab.schedule.left_open(writing.number))
+    ]
 
 
 def _may_propose(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
@@ -110,8 +124,7 @@ def _add_writing(lab: Lab, proposal: CardProposal) -> WritingRecord:
 def _spend(lab: Lab, error: BudgetSpentError) -> None:
     """Take note that a cap is reached: what runs may finish, nothing new is begun in this session."""
     option = "--max-usd X" if error.unit == "USD" else "--max-llm-tokens N"
-    how = "as in the study that is repeated" if lab.schedule else f"go on with 'resume {lab.study} {option}'"
-    lab.spent = f"{error}; {how}"
+    lab.spent = f"{error}; go on with 'resume {lab.study} {option}'"
     lab.store.add_event(lab.study, "designer", "budget", lab.spent)
 
 
@@ -132,9 +145,9 @@ def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             continue
         lab.store.set_commit(trial.id, commit)
         lab.store.add_event(lab.study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
-    for writing in lab.writings.of_study(lab.study):
-        if writing.state is not WritingState.OPEN or lab.spent:
-            continue
+    for writing in _to_be_written(lab, lab.writings.of_study(lab.study)):
+        if lab.spent:
+            break
         start_waiting(lab)
         try:
             _write(lab, writing)

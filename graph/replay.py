@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neuramosaic.errors import NeuraMosaicError, UsageError
-from neuramosaic.store.records import ComponentRecord, TrialRecord, WritingRecord
+from neuramosaic.store.records import ComponentRecord, StudyRecord, TrialRecord, WritingRecord, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
 from neuramosaic.study import StudyConfig
@@ -72,13 +72,17 @@ class Schedule:
     """The order of events that a replay follows.
 
     Args:
-        study: Id of the study that is repeated.
+        study: The study that is repeated.
         trials: Its trials, by number.
         writings: Its writings, by number.
+
+    Attributes:
+        ending: Why the study ended early, for people; empty if it did not.
     """
 
-    def __init__(self, study: str, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> None:
-        self._study = study
+    def __init__(self, study: StudyRecord, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> None:
+        self.ending = f"as study {study.id}, of which is said: {study.message}" if study.message else ""
+        self._study = study.id
         self._trials = {trial.number: trial for trial in trials}
         self._writings = list(writings)
         self._ends = {trial.finish_order: trial.number for trial in trials if trial.finish_order is not None}
@@ -109,6 +113,10 @@ class Schedule:
     def wrote(self, number: int) -> bool:
         """Whether the model was asked for the writing of this number, instead of an earlier failure remembered."""
         return self._writings[number].tokens > 0
+
+    def left_open(self, number: int) -> bool:
+        """Whether the study ended before the writing of this number did."""
+        return self._writings[number].state is WritingState.OPEN
 
     def departure(self, what: str) -> NeuraMosaicError:
         """Return the error of a replay that does not repeat its study."""
@@ -142,7 +150,7 @@ def schedule_of(config: StudyConfig, store: Store) -> Schedule | None:
     """Return the order of events that a study has to follow, or None if it is no replay."""
     if config.replay is None:
         return None
-    return Schedule(config.replay, store.trials(config.replay), Writings(store).of_study(config.replay))
+    return Schedule(store.study(config.replay), store.trials(config.replay), Writings(store).of_study(config.replay))
 
 
 def _finished(trials: Sequence[TrialRecord]) -> int:

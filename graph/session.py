@@ -137,7 +137,7 @@ def run_study(study: str, workspace: Path, *, locked: bool = False) -> StudyStat
                 detail = traceback.format_exception_only(error)[-1].strip()
                 _record_failure(store, study, f"unexpected {detail}; see {log_path(study, workspace)}")
                 raise
-            store.set_study_state(study, state, message=lab.spent if state is StudyState.FINISHED else "")
+            store.set_study_state(study, state, message=lab.ending if state is StudyState.FINISHED else "")
             store.add_event(study, "session", "ended", str(state))
             return state
 
