@@ -26,6 +26,7 @@ def result(snapshot: Snapshot, workspace: Path) -> dict[str, Any]:
     """Return what `run --json` ends with.
 
     `best` and `baseline` are compared at the same tokens; `baseline` is null if it did not complete there.
+    `predictions` says how far off the language model's were; null if it made none.
     """
     standing = snapshot.standing
     report = report_path(snapshot.study.id, workspace)
@@ -37,6 +38,7 @@ def result(snapshot: Snapshot, workspace: Path) -> dict[str, Any]:
         "baseline": standing.baseline.to_json() if standing.baseline else None,
         "best": standing.best.to_json() if standing.best else None,
         "unit": snapshot.unit,
+        "predictions": snapshot.predictions.to_json() if snapshot.predictions else None,
         "report": str(report.resolve()) if report.is_file() else None,
     }
 

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
-from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, task_text
+from agents.card_maker import CardMaker
+from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, start, task_text
 from agents.designer.vocabulary import ROLES, Sentence, Vocabulary
 from agents.literature import Brief
 from agents.llm.base import ModelError
 from agents.llm.client import LanguageModel
+from neuramosaic.canonical import canonical_json
 from neuramosaic.components.card import Card
-from neuramosaic.components.spec import CostClass, Slot
-from neuramosaic.errors import NeuraMosaicError
+from neuramosaic.components.spec import Slot
+from neuramosaic.errors import UsageError
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.records import TrialRecord, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
+from neuramosaic.verify.ladder import HARNESS_SLOTS
 
 ATTEMPTS = 2
 """How often it is asked for one slot, if what it says cannot be used."""
 MAX_TOKENS = 400
 """The most tokens of an answer."""
-#: Slots that a new component may fill, if the space has a choice there.
-INVENTED = (Slot.MIXER, Slot.CHANNEL, Slot.MODULATOR)
+#: Slots that a new component may fill, if the space has a component there and one can be verified.
+INVENTED = tuple(slot for slot in (Slot.MIXER, Slot.CHANNEL, Slot.MODULATOR) if slot in HARNESS_SLOTS)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,16 @@ class Designed:
     value: Architecture | Card | None
     proposal: dict[str, Any] = field(default_factory=dict)
     refused: str = ""
+
+
+class _ProposedComponent(BaseModel):
+    """What an answer with an idea has to be."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    idea: Sentence
+    why: Sentence
+    predicted_loss: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 
 
 class Architect:
@@ -62,34 +74,42 @@ class Architect:
         self._vocabulary = Vocabulary(space)
         self._parts = self._vocabulary.describe(brief)
         self._slots = [slot for slot in INVENTED if space.components(slot)]
-        self._card_schema = _card_schema(self._slots)
 
-    def architecture(
-        self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int, training: dict[str, float]
-    ) -> Designed:
+    @property
+    def invents(self) -> bool:
+        """Whether there is a slot that a new component may fill."""
+        return bool(self._slots)
+
+    def architecture(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
         """Ask for an architecture that no trial of the first rung has.
+
+        Its training numbers are those of the architecture that it starts from, where it sets none.
 
         Args:
             trials: All trials of the study, by number; at least one.
             writings: Its writings.
             number: Number of the trial that it is for.
-            training: Training numbers that hold where the answer sets none.
 
         Raises:
             BudgetSpentError: If the call could exceed a cap.
         """
-        known = {trial.architecture_id for trial in trials if trial.rung == 0}
-        designs = {_design(Architecture.from_json(trial.architecture)) for trial in trials if trial.rung == 0}
+        first = [Architecture.from_json(trial.architecture) for trial in trials if trial.rung == 0]
+        known, designs = {architecture.id for architecture in first}, {_design(item) for item in first}
+        chosen = start(trials, number)
+        begin = Architecture.from_json(chosen.architecture) if chosen else self._space.baseline()
+        loss = f"loss {chosen.val_loss:.3f}" if chosen else "not measured yet"
         variables = {
             "task": task_text(self._space, self._config),
             "vocabulary": self._parts,
             "results": results_text(trials, self._vocabulary),
             "effects": effects_text(trials, self._config.seed),
             "failures": failures_text(trials, writings, self._vocabulary),
+            "loss": loss,
+            "start": canonical_json(self._vocabulary.answer(begin)),
         }
 
         def use(answer: BaseModel) -> Architecture | str:
-            architecture = self._vocabulary.read(answer, training)
+            architecture = self._vocabulary.read(answer, dict(begin.training))
             if architecture is None:
                 return f"it cannot be made with {self._config.params:,} parameters"
             said = self._vocabulary.describe_architecture(architecture)
@@ -99,11 +119,13 @@ class Architect:
                 return f"it was tried already: {said}"
             return architecture
 
-        purpose = "propose architecture"
-        return self._ask(f"{trials[0].study}.{number}", purpose, variables, self._vocabulary.schema, use)
+        name = f"{trials[0].study}.{number}"
+        return self._ask(name, "propose architecture", variables, self._vocabulary.schema, use)
 
     def card(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
-        """Ask for a component that does not exist yet.
+        """Ask for a component that does not exist yet: an idea in a sentence, of which a card is made.
+
+        The slots take turns, the mixer first: left to choose, a small model has the same idea again.
 
         Args:
             trials: All trials of the study, by number; at least one.
@@ -111,42 +133,39 @@ class Architect:
             number: Number of the writing that it is for.
 
         Raises:
-            BudgetSpentError: If the call could exceed a cap.
+            BudgetSpentError: If a call could exceed a cap.
         """
+        slot = self._slots[number % len(self._slots)]
         failed = [writing for writing in writings if writing.state is WritingState.FAILED]
         variables = {
             "task": task_text(self._space, self._config),
-            "known": "\n".join(
-                f"{slot} ({ROLES[slot]}): "
-                + "; ".join(f"{spec.name} ({spec.summary})" for spec in self._space.components(slot))
-                for slot in self._slots
-            ),
-            "slots": " or ".join(self._slots),
+            "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
+            "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),
             "failures": "\n".join(failed_writing(writing) for writing in failed) or "nothing",
         }
+        name = f"{trials[0].study}.c{number}"
 
         def use(answer: BaseModel) -> Card | str:
             said = answer.model_dump()
-            slot, name = said["slot"], re.sub(r"[^a-z0-9]+", "_", said["name"].lower()).strip("_")
-            if name in {spec.name for spec in self._space.catalogue.slot(slot)}:
-                return f"there is a {slot} {name!r} already: propose another part"
-            if (slot, name) in {(writing.slot, writing.name) for writing in writings}:
-                return f"{slot} {name!r} was tried already: propose another part"
             try:
-                return Card(
-                    name=name,
-                    slot=Slot(slot),
-                    summary=said["summary"],
-                    equations=said["equations"],
-                    cost=CostClass(said["cost"]),
-                )
-            except (NeuraMosaicError, ValueError) as error:
-                return " ".join(str(error).split())
+                card = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=slot, trial=name)
+            except UsageError as error:
+                return str(error)
+            if card.name in {writing.name for writing in writings}:
+                return f"{card.name!r} was tried already: have another idea"
+            return card
 
-        return self._ask(f"{trials[0].study}.c{number}", "propose component", variables, self._card_schema, use)
+        return self._ask(name, "propose component", variables, _ProposedComponent, use)
 
-    def _ask(self, trial: str, purpose: str, variables: dict[str, str], schema: type[BaseModel], use: Any) -> Designed:
+    def _ask(
+        self,
+        trial: str,
+        purpose: str,
+        variables: dict[str, str],
+        schema: type[BaseModel],
+        use: Callable[[BaseModel], Architecture | Card | str],
+    ) -> Designed:
         problem = ""
         for _ in range(ATTEMPTS):
             refused = f"Your last answer was refused: {problem}." if problem else ""
@@ -160,9 +179,9 @@ class Architect:
                     occurrence=0,
                     max_tokens=MAX_TOKENS,
                 )
+                value = use(answer)
             except ModelError as error:
                 return Designed(None, self._used(trial), f"{error.kind}: {error}")
-            value = use(answer)
             if not isinstance(value, str):
                 said = answer.model_dump()
                 told = {key: said[key] for key in ("why", "predicted_loss")}
@@ -178,17 +197,3 @@ class Architect:
 def _design(architecture: Architecture) -> str:
     """Return what tells architectures apart whose training numbers do not matter."""
     return replace(architecture, training={}).id
-
-
-def _card_schema(slots: Sequence[Slot]) -> type[BaseModel]:
-    """Return what an answer with a component has to be."""
-    fields: dict[str, Any] = {
-        "why": (Sentence, ...),
-        "slot": (Literal[tuple(str(slot) for slot in slots)], ...),
-        "name": (Sentence, ...),
-        "summary": (Sentence, ...),
-        "equations": (Annotated[list[Sentence], Field(min_length=1, max_length=4)], ...),
-        "cost": (Literal["linear", "quadratic"], ...),
-        "predicted_loss": (Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)], ...),
-    }
-    return create_model("ProposedComponent", __config__=ConfigDict(extra="ignore", frozen=True), **fields)

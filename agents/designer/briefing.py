@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 from agents.designer.vocabulary import Vocabulary
 from neuramosaic.analysis.effects import component_effects
-from neuramosaic.analysis.leaderboard import completed, measured
+from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, completed, measured
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.records import TrialRecord, TrialState, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
 
-BEST, WORST = 6, 2
-MOST_EFFECTS = 3
-MOST_FAILURES = 3
-SHOWN = 140  # characters of a reason
+BEST, WORST = 3, 1
+MOST_EFFECTS = 2
+MOST_FAILURES = 2
+STARTS = 3
+SHOWN = 80  # characters of a reason
 
 
 def task_text(space: ArchitectureSpace, config: StudyConfig) -> str:
@@ -29,22 +30,30 @@ def task_text(space: ArchitectureSpace, config: StudyConfig) -> str:
 
 
 def results_text(trials: Sequence[TrialRecord], vocabulary: Vocabulary) -> str:
-    """Return the best and the worst of the first rung, a line each, the best first."""
+    """Return the best and the worst of the first rung and the baseline, a line each, the best first."""
     first = sorted(
         (trial for trial in completed(trials) if trial.rung == 0), key=lambda trial: (measured(trial), trial.number)
     )
     if not first:
         return "none yet"
-    left_out = len(first) - BEST - WORST
-    shown = first if left_out <= 0 else [*first[:BEST], *first[-WORST:]]
+    shown = [
+        trial
+        for rank, trial in enumerate(first)
+        if rank < BEST or rank >= len(first) - WORST or trial.source == BASELINE_SOURCE
+    ]
     lines = [
         f"{measured(trial):.3f}  {vocabulary.describe_architecture(Architecture.from_json(trial.architecture))}"
-        + (" (the baseline)" if trial.source == "baseline" else "")
+        + (" (the baseline)" if trial.source == BASELINE_SOURCE else "")
         for trial in shown
     ]
-    if left_out > 0:
-        lines.insert(BEST, f"... {left_out} more ...")
-    return "\n".join(lines)
+    return "\n".join(lines) + (f"\n{len(first) - len(shown)} more lie between" if len(shown) < len(first) else "")
+
+
+def start(trials: Sequence[TrialRecord], turn: int) -> TrialRecord | None:
+    """Return the trial to start from: the best ones of the first rung in turn, so that not all proposals are alike."""
+    first = [trial for trial in completed(trials) if trial.rung == 0]
+    best = sorted(first, key=lambda trial: (measured(trial), trial.number))[:STARTS]
+    return best[turn % len(best)] if best else None
 
 
 def effects_text(trials: Sequence[TrialRecord], seed: int) -> str:

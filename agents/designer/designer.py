@@ -145,13 +145,13 @@ class Designer:
         if chosen.arm != LLM:
             return self._sampled(trials, chosen.arm, {}, chosen.why())
         noted: dict[str, Any] = {}
-        if self._card_is_due(trials, writings, used):
+        if self._architect.invents and self._card_is_due(trials, writings, used):
             card = self._architect.card(trials, writings, _next_number(writings))
             if isinstance(card.value, Card):
                 why = f"{chosen.why()}; a new {card.value.slot}: {card.proposal['why']}"
                 return CardProposal(_next_number(writings), card.value, why, card.proposal)
             noted["card_refused"] = card.refused
-        designed = self._architect.architecture(trials, writings, number, self._training(trials))
+        designed = self._architect.architecture(trials, writings, number)
         noted |= designed.proposal
         if isinstance(designed.value, Architecture):
             why = f"{chosen.why()}; {designed.proposal['why']}"
@@ -159,7 +159,6 @@ class Designer:
                 number, designed.value, LLM, 0, max(t.asked for t in trials), None, why, {"slot": LLM, **noted}
             )
         noted["refused"] = designed.refused
-        # Not the bandit's first choice of another stream: the language model has had its turn.
         other = choose(played, self._algorithms.sources, stream(seed, "designer", "bandit", number, "instead"))
         return self._sampled(trials, other.arm, noted, f"instead of {LLM} ({designed.refused}): {other.why()}")
 
@@ -215,12 +214,6 @@ class Designer:
         asked = len(writings) + sum("card_refused" in trial.proposal for trial in trials)
         turns = sum(slot_of(trial) == LLM or "refused" in trial.proposal for trial in trials)
         return turns >= FIRST_CARD + CARD_EVERY * asked
-
-    def _training(self, trials: Sequence[TrialRecord]) -> dict[str, float]:
-        """Return the training numbers of the best architecture so far, or those of the baseline."""
-        rows = leaderboard(trials)
-        best = Architecture.from_json(rows[0].trial.architecture) if rows else self._space.baseline()
-        return dict(best.training)
 
 
 def _next_number(writings: Sequence[WritingRecord]) -> int:

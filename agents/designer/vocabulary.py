@@ -95,10 +95,8 @@ class Vocabulary:
             for block in architecture.blocks
         )
         norms = "/".join(dict.fromkeys(block.norm.name for block in architecture.blocks))
-        rate = architecture.training.get("learning_rate")
         return (
             f"depth {architecture.depth}, {blocks}, {norms}, {architecture.position.name}, {architecture.residual.name}"
-            + (f", learning_rate {rate:.2g}" if rate is not None else "")
         )
 
     def read(self, answer: BaseModel, training: dict[str, float]) -> Architecture | None:
@@ -141,6 +139,37 @@ class Vocabulary:
             training={**training, **wanted[TRAINING]},
         )
         return settle(self._space, architecture)
+
+    def answer(self, architecture: Architecture) -> dict[str, Any]:
+        """Return an architecture as an answer that `read` takes, but for `why` and `predicted_loss`.
+
+        What an answer cannot say is left out: another norm in a second block, values that are not offered.
+        """
+        settings: dict[str, None] = {}
+        for block in architecture.blocks:
+            for slot, choice in ((Slot.MIXER, block.mixer), (Slot.CHANNEL, block.channel)):
+                spec = self._specs[slot].get(choice.name)
+                for name, value in choice.hyperparameters.items():
+                    text = str(Setting(choice.name, name, value))
+                    if spec and spec.defaults()[name] != value and text in self._settings:
+                        settings[text] = None
+        blocks = []
+        for block in architecture.blocks:
+            said = {"mixer": block.mixer.name, "channel": block.channel.name}
+            if self._specs[Slot.MODULATOR]:
+                said["modulator"] = block.modulator.name if block.modulator else NO_MODULATOR
+            blocks.append(said)
+        whole = {
+            Slot.NORM: architecture.blocks[0].norm,
+            Slot.POSITION: architecture.position,
+            Slot.RESIDUAL: architecture.residual,
+        }
+        return {
+            "depth": architecture.depth,
+            "blocks": blocks,
+            **{str(slot): choice.name for slot, choice in whole.items() if len(self._specs[slot]) > 1},
+            "settings": list(settings)[:MOST_SETTINGS],
+        }
 
     def sets_training(self, answer: BaseModel) -> bool:
         """Return whether an answer sets a training number."""

@@ -19,6 +19,7 @@ from neuramosaic import seeds
 from neuramosaic.analysis.effects import component_effects
 from neuramosaic.analysis.leaderboard import compare_with_baseline, fidelity, leaderboard
 from neuramosaic.analysis.paired import paired_comparison
+from neuramosaic.analysis.payoff import source_shares
 from neuramosaic.analysis.plots import (
     Curves,
     best_so_far_figure,
@@ -26,6 +27,7 @@ from neuramosaic.analysis.plots import (
     loss_curves_figure,
     projection_figure,
 )
+from neuramosaic.analysis.predictions import assess_predictions
 from neuramosaic.codegen.generate import generate
 from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.space.architecture import Architecture
@@ -99,6 +101,8 @@ def _context(
         "fidelity": fidelity,
         # The pairs of a comparison say more than groups that forget which trial belongs to which.
         "effects": [] if paired else component_effects(trials, rng=seeds.stream(0, "report", "effects")),
+        "sources": source_shares(trials),
+        "predictions": assess_predictions(trials, rng=seeds.stream(0, "report", "predictions")),
         "unfinished_well": [t for t in trials if t.state in (TrialState.FAILED, TrialState.PRUNED)],
         "reason_length": REASON_LENGTH,
         "figures": figures,

@@ -159,3 +159,23 @@ def test_a_comparison_is_reported_pair_by_pair(write: Any, trial: Any, architect
     assert "pairs" in page.ids
     assert "was picked" not in page.text
     assert "searched" not in page.text
+
+
+def test_sources_and_predictions_are_shown_where_there_are_any(write: Any, trials: list[TrialRecord]) -> None:
+    assert not {"sources", "predictions"} & set(Page(write(trials)).ids)
+    proposed = [
+        replace(
+            trial,
+            source="llm" if trial.number % 2 else "bayes",
+            proposal={"slot": "llm", "predicted_loss": 2.0} if trial.number % 2 else {"slot": "bayes"},
+            after=trial.number,
+        )
+        if trial.source != "baseline" and trial.rung == 0
+        else trial
+        for trial in trials
+    ]
+    page = Page(write(proposed))
+    assert {"sources", "predictions"} <= set(page.ids)
+    assert "llm 9 53 % 7" in page.text
+    assert "bayes 8 47 % 8" in page.text
+    assert "7 of 9 were measured: off by 0." in page.text

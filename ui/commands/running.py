@@ -261,6 +261,8 @@ def status(
             print_json(snapshot.to_json())
             return DONE
         results().print(panel(snapshot))
+        if snapshot.predictions:
+            results().print(f"\npredictions of the model: {snapshot.predictions.verdict}", markup=False, soft_wrap=True)
         if snapshot.study.message:
             results().print(f"\n{snapshot.study.state}: {snapshot.study.message}", markup=False, soft_wrap=True)
         if not alive and snapshot.study.state != "FINISHED":
