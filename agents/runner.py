@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from neuramosaic.provenance import code_version
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
-from neuramosaic.store.records import TrialOutcome, TrialRecord
+from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState
 from neuramosaic.study import PARAMS_TOLERANCE, StudyConfig
 from neuramosaic.training.config import TrainingConfig
 from sandbox.base import Exit, Job, Limits, Sandbox
@@ -26,6 +26,30 @@ def trial_limits(config: StudyConfig, threads: int) -> Limits:
     """Return what a trial of a study may use; the wall time is set when it runs."""
     weights_mib = math.ceil(4 * config.params * (1 + PARAMS_TOLERANCE) / 2**20)
     return Limits(memory_mib=config.memory_mib, cpus=float(threads), output_mib=OUTPUT_SLACK_MIB + weights_mib)
+
+
+def known_functions(trial: TrialRecord, trials: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return the functions that a trial need not be trained for again: the trial that computes each, by fingerprint.
+
+    They are those of trials of the first rung with the same seed, data and training numbers that had completed when the
+    trial was proposed: what a trial comes to does not depend on when it happens to run. A promoted trial knows none.
+
+    Args:
+        trial: The trial that is to run.
+        trials: All trials of its study.
+    """
+    if trial.rung != 0 or trial.parent is not None:
+        return {}
+    alike = (trial.seed, trial.corpus, trial.fidelity_tokens, trial.architecture["training"])
+    known = {}
+    for other in trials:
+        before = other.finish_order is not None and other.finish_order <= trial.after
+        if not before or other.rung != 0 or other.state is not TrialState.COMPLETE:
+            continue
+        same = (other.seed, other.corpus, other.fidelity_tokens, other.architecture["training"]) == alike
+        if same and other.outcome is not None and other.outcome.function is not None:
+            known[other.outcome.function] = other.id
+    return known
 
 
 class Runner:
@@ -85,6 +109,7 @@ class Runner:
         cancel: threading.Event,
         on_metrics: Callable[[dict[str, Any]], None] | None = None,
         keep: Path | None = None,
+        known: Mapping[str, str] | None = None,
     ) -> TrialOutcome | None:
         """Verify and train a trial's model.
 
@@ -93,6 +118,8 @@ class Runner:
             cancel: When set, the work is killed.
             on_metrics: Called with each row of the loss curve as it appears.
             keep: Directory for what the job leaves; by default one of the study's artifacts, named by trial number.
+            known: Functions that are not trained again: see `known_functions`. By default it is trained whatever it
+                computes.
 
         Returns:
             What to tell the store, or None if it was cancelled.
@@ -102,6 +129,8 @@ class Runner:
         """
         assert trial.commit is not None
         request = self.request(trial)
+        if known:
+            request["known_functions"] = dict(known)
         model = self._code.read(trial.commit, "model.py")
         limits = replace(
             trial_limits(self._config, self._threads),

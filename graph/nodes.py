@@ -5,160 +5,193 @@ A step may be run again after a crash: what it did before is found in the store 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from graph.lab import Lab
+from agents.designer import CardProposal, Proposal
+from agents.llm.base import BudgetSpentError
+from agents.writer.result import Written
+from graph.lab import Lab, StopRequestedError
 from graph.reporting import write_study_report
 from graph.state import StudyState
-from graph.workers import Ended, Metrics
-from neuramosaic.components.spec import Slot
-from neuramosaic.errors import CodegenError, SandboxError
+from graph.trials import cancel, start_waiting, tell, tell_ends
+from neuramosaic.errors import CodegenError
 from neuramosaic.space.architecture import Architecture
-from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState
-
-#: How often the runner looks for commands while it waits, in seconds.
-POLL_S = 0.25
-#: How often the sandbox itself may fail on a trial before the session ends; the study can be resumed then.
-MAX_SANDBOX_FAILURES = 3
-
-OPEN = (TrialState.WAITING, TrialState.RUNNING)
+from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState, WritingRecord, WritingState
 
 
 def literature(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Brief the designer on what is known about the components it may use."""
+    """Say what is known about the components that the designer may use."""
     lab = runtime.context
-    specs = [spec for slot in Slot for spec in lab.plan.space.components(slot)]
-    brief = lab.literature.brief(specs)
-    papers = {citation.component: citation.paper for citation in brief.citations}
-    lab.store.add_event(state["study"], "literature", "brief", brief.summary(), data=papers)
+    papers = {citation.component: citation.paper for citation in lab.brief.citations}
+    lab.store.add_event(lab.study, "literature", "brief", lab.brief.summary(), data=papers)
     return {}
 
 
 def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Fill the free slots with proposals."""
-    lab, study = runtime.context, state["study"]
-    trials = lab.store.trials(study)
-    free = lab.plan.workers - sum(not trial.state.finished for trial in trials)
+    """Let verified components join the space; then fill the free slots with proposals.
+
+    Nothing is proposed while a component of an earlier step is still to be written, because a session ended in the
+    middle: what is proposed then depends on what becomes of it, and not on when that session ended.
+    """
+    lab = runtime.context
+    trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
+    for writing in writings:
+        if writing.state is WritingState.VERIFIED and not lab.joined(writing):
+            lab.join(writing)
+            name = f"{writing.slot} {writing.name}"
+            lab.store.add_event(lab.study, "designer", "joined", f"{name} joins the space, version {writing.version}")
     proposed: list[str] = []
-    exhausted = lab.out_of_time
-    while free > 0 and not exhausted:
-        proposal = lab.designer.propose(trials)
-        if proposal == "wait":
+    if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
+        return {"proposed": proposed, "exhausted": False}
+    while not (exhausted := _ended(lab, trials, writings)) and _may_propose(lab, trials, writings):
+        try:
+            proposal = lab.designer.propose(trials, writings)
+        except BudgetSpentError as error:
+            _spend(lab, error)
+            continue
+        if isinstance(proposal, CardProposal):
+            writings.append(_add_writing(lab, proposal))
+        elif isinstance(proposal, Proposal):
+            trial = _add_trial(lab, proposal)
+            proposed.append(trial.id)
+            trials.append(trial)
+        else:
+            open_yet = bool(_to_be_written(lab, writings))
+            if lab.schedule is not None and not open_yet:
+                raise lab.schedule.departure(f"after {len(trials)} trials nothing more is proposed")
+            exhausted = proposal == "done" and not open_yet
             break
-        if proposal == "done":
-            exhausted = True
-            break
-        trial = lab.store.add_trial(
-            study,
-            proposal.number,
-            proposal.architecture,
-            source=proposal.source,
-            params=lab.plan.space.count_parameters(proposal.architecture),
-            seed=lab.plan.config.seed,
-            rung=proposal.rung,
-            fidelity_tokens=lab.plan.config.fidelity(proposal.rung),
-            corpus=lab.plan.corpus,
-            asked=proposal.asked,
-            parent=proposal.parent,
-        )
-        kind = "promoted" if proposal.parent else "proposed"
-        lab.store.add_event(study, "designer", kind, f"{trial.label}: {proposal.why}", trial=trial.id)
-        proposed.append(trial.id)
-        trials.append(trial)
-        free -= 1
     return {"proposed": proposed, "exhausted": exhausted}
 
 
+def _ended(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
+    """Whether nothing more is to be proposed, whatever the designer would say."""
+    if lab.spent or lab.out_of_time:
+        return True
+    return lab.schedule is not None and lab.schedule.over(trials, writings) and not _to_be_written(lab, writings)
+
+
+def _to_be_written(lab: Lab, writings: Sequence[WritingRecord]) -> list[WritingRecord]:
+    """Return the writings that are not finished, in a replay without those that the study did not finish either."""
+    return [
+        writing
+        for writing in writings
+        if writing.state is WritingState.OPEN and not (lab.schedule and lab.schedule.left_open(writing.number))
+    ]
+
+
+def _may_propose(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
+    """Whether a slot is free; in a replay, whether the study proposed something here."""
+    if lab.schedule is not None:
+        return lab.schedule.due(trials, writings)
+    return lab.plan.workers > sum(not trial.state.finished for trial in trials)
+
+
+def _add_trial(lab: Lab, proposal: Proposal) -> TrialRecord:
+    trial = lab.store.add_trial(
+        lab.study,
+        proposal.number,
+        proposal.architecture,
+        source=proposal.source,
+        params=lab.plan.space.count_parameters(proposal.architecture),
+        seed=lab.plan.config.seed if proposal.seed is None else proposal.seed,
+        rung=proposal.rung,
+        fidelity_tokens=lab.plan.config.fidelity(proposal.rung),
+        corpus=lab.plan.corpus,
+        asked=proposal.asked,
+        parent=proposal.parent,
+        proposal=proposal.proposal,
+    )
+    if lab.schedule is not None:
+        lab.schedule.check(trial)
+    kind = "promoted" if proposal.parent else "proposed"
+    lab.store.add_event(lab.study, "designer", kind, f"{trial.label}: {proposal.why}", trial=trial.id)
+    return trial
+
+
+def _add_writing(lab: Lab, proposal: CardProposal) -> WritingRecord:
+    writing = lab.writings.add(
+        proposal.card, source="llm", study=lab.study, number=proposal.number, proposal=proposal.proposal
+    )
+    lab.store.add_event(lab.study, "designer", "card", f"{writing.slot} {writing.name}: {proposal.why}")
+    return writing
+
+
+def _spend(lab: Lab, error: BudgetSpentError) -> None:
+    """Take note that a cap is reached: what runs may finish, nothing new is begun in this session."""
+    option = "--max-usd X" if error.unit == "USD" else "--max-llm-tokens N"
+    lab.spent = f"{error}; go on with 'resume {lab.study} {option}'"
+    lab.store.add_event(lab.study, "designer", "budget", lab.spent)
+
+
 def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Write and commit the model of every waiting trial that has none."""
-    lab, study = runtime.context, state["study"]
-    for trial in lab.store.trials(study, (TrialState.WAITING,)):
+    """Write and commit the model of every waiting trial that has none; then every component that is asked for.
+
+    While a component is written, trials run; what they come to is taken note of afterwards. So the order of events, by
+    which a designer decides, does not depend on how long the writing took.
+    """
+    lab = runtime.context
+    for trial in lab.store.trials(lab.study, (TrialState.WAITING,)):
         if trial.commit is not None:
             continue
         try:
             commit = lab.coder.write(Architecture.from_json(trial.architecture))
         except CodegenError as error:
-            _tell(lab, trial, TrialOutcome(TrialState.FAILED, reason=f"code generation: {error}"))
+            tell(lab, trial, TrialOutcome(TrialState.FAILED, reason=f"code generation: {error}"))
             continue
         lab.store.set_commit(trial.id, commit)
-        lab.store.add_event(study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
+        lab.store.add_event(lab.study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
+    for writing in _to_be_written(lab, lab.writings.of_study(lab.study)):
+        if lab.spent:
+            break
+        start_waiting(lab)
+        try:
+            _write(lab, writing)
+        except BudgetSpentError as error:
+            _spend(lab, error)
+        except StopRequestedError:
+            break  # the runner, which comes next, heeds it
     return {}
+
+
+def _write(lab: Lab, writing: WritingRecord) -> None:
+    """Have a component written, and say in the journal what came of it."""
+    assert lab.workshop is not None
+    name = f"{writing.slot} {writing.name}"
+    lab.store.add_event(lab.study, "coder", "writing", f"writing {name}")
+    # What failed once is remembered and not paid for again; a replay repeats it where the study did not remember it.
+    again = lab.schedule is not None and lab.schedule.wrote(writing.number)
+    written = lab.workshop.write(writing, lab.plan.catalogue, again=again)
+    lab.store.add_event(lab.study, "coder", "written", f"{name}: {_came_of(written)}")
+
+
+def _came_of(written: Written) -> str:
+    effort = f"{written.attempts} attempts, {written.tokens:,} tokens, {written.seconds:.0f} s"
+    if written.verified:
+        return f"verified ({written.depth}) after {effort}"
+    last = written.failures[-1] if written.failures else None
+    why = f": {last.check}: {last.message}" if last else ""
+    return f"not verified{', as is known' if written.remembered else ''}, {effort}{why}"
 
 
 def runner(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Start every waiting trial, wait for any to finish, and tell the store."""
-    lab, study = runtime.context, state["study"]
-    for trial in lab.store.trials(study, OPEN):
-        if trial.id not in lab.workers.in_flight and trial.commit is not None:
-            _start(lab, trial)
+    lab = runtime.context
+    start_waiting(lab)
     finished: list[str] = []
-    while lab.workers.in_flight and not finished:
-        stop = next((command for command in lab.store.pending_commands(study) if command.kind == "stop"), None)
+    while True:
+        stop = next((command for command in lab.store.pending_commands(lab.study) if command.kind == "stop"), None)
         if stop is not None:
-            _cancel(lab)
+            cancel(lab)
             lab.store.finish_command(stop.id)
             return {"finished": finished, "stopping": True}
-        for message in lab.workers.collect(POLL_S):
-            if isinstance(message, Metrics):
-                _keep(lab, message)
-            elif _end(lab, message):
-                finished.append(message.trial.id)
-    return {"finished": finished, "stopping": False}
-
-
-def _start(lab: Lab, trial: TrialRecord) -> None:
-    if trial.state is TrialState.RUNNING:  # by a session that was killed
-        lab.store.release_trial(trial.id)
-    started = lab.store.start_trial(trial.id)
-    lab.store.add_event(trial.study, "runner", "started", f"attempt {started.attempts}", trial=trial.id)
-    lab.workers.submit(started)
-
-
-def _keep(lab: Lab, metrics: Metrics) -> None:
-    lab.store.add_metrics(metrics.trial.id, metrics.trial.attempts, metrics.rows)
-
-
-def _end(lab: Lab, ended: Ended) -> bool:
-    """Tell the store how a trial ended; start it again if only the sandbox failed. Returns whether it is finished."""
-    trial = ended.trial
-    if ended.error is not None:
-        lab.sandbox_failures[trial.id] += 1
-        if not isinstance(ended.error, SandboxError) or lab.sandbox_failures[trial.id] >= MAX_SANDBOX_FAILURES:
-            raise ended.error
-        lab.store.add_event(trial.study, "runner", "retry", f"sandbox failed: {ended.error}", trial=trial.id)
-        lab.store.release_trial(trial.id)
-        _start(lab, lab.store.trial(trial.id))
-        return False
-    if ended.outcome is None:
-        lab.store.release_trial(trial.id)
-        return False
-    _tell(lab, trial, ended.outcome)
-    return True
-
-
-def _tell(lab: Lab, trial: TrialRecord, outcome: TrialOutcome) -> None:
-    told = lab.store.tell(trial.id, outcome)
-    if told.val_loss is not None:
-        message = f"val loss {told.val_loss:.4f} {lab.plan.task.metric.unit} in {outcome.seconds:.0f} s"
-    else:
-        message = f"{told.state}: {outcome.reason}"
-    lab.store.add_event(trial.study, "runner", "finished", message, trial=trial.id)
-
-
-def _cancel(lab: Lab) -> None:
-    """Kill what runs; a trial that ended before the kill reached it is still told."""
-    lab.workers.cancel_all()
-    while lab.workers.in_flight:
-        for message in lab.workers.collect(POLL_S):
-            if isinstance(message, Metrics):
-                _keep(lab, message)
-            elif isinstance(message.error, SandboxError):  # it may well be the kill
-                lab.store.release_trial(message.trial.id)
-            else:
-                _end(lab, message)
+        if finished or not lab.workers.in_flight:
+            return {"finished": finished, "stopping": False}
+        finished = tell_ends(lab)
 
 
 def pause(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
@@ -169,16 +202,16 @@ def pause(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
 
 def analyst(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Say where the study stands after what finished."""
-    lab, study = runtime.context, state["study"]
+    lab = runtime.context
     if state.get("finished"):
-        standing = lab.analyst.standing(lab.store.trials(study))
-        lab.store.add_event(study, "analyst", "standing", standing.summary(lab.plan.task.metric.unit))
+        standing = lab.analyst.standing(lab.store.trials(lab.study))
+        lab.store.add_event(lab.study, "analyst", "standing", standing.summary(lab.plan.task.metric.unit))
     return {}
 
 
 def report(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Write the report that a person looks at."""
-    lab, study = runtime.context, state["study"]
-    path = write_study_report(lab.store, study, lab.workspace, finished=True)
-    lab.store.add_event(study, "analyst", "report", f"wrote {path}")
+    lab = runtime.context
+    path = write_study_report(lab.store, lab.study, lab.workspace, finished=True)
+    lab.store.add_event(lab.study, "analyst", "report", f"wrote {path}")
     return {"report": str(path.relative_to(lab.workspace))}

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from graph.plan import study_space
+from graph.plan import recorded_space
 from neuramosaic.analysis.report import write_report
 from neuramosaic.errors import NotFoundError, StoreError
 from neuramosaic.store.code import CodeRepository
-from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.records import StudyState, TrialRecord
 from neuramosaic.store.store import Store
-from neuramosaic.study import StudyConfig
 
 
 def write_study_report(
@@ -49,7 +47,7 @@ def write_study_report(
             record,
             trials,
             {trial.id: store.curve(trial.id) for trial in trials},
-            study_space(StudyConfig.from_mapping(record.config), record.task, study_catalogue(store, record)),
+            recorded_space(store, record),
             path,
             source_of=source_of,
         )

@@ -81,7 +81,7 @@ def reproduce_trial(
         raise UsageError(f"trial {trial} is {record.state}: only a COMPLETE trial can be reproduced")
     study = store.study(record.study)
     config = StudyConfig.from_mapping(study.config)
-    plan = plan_study(config, workspace, study_catalogue(store, study), study.task)
+    plan = plan_study(config, workspace, study_catalogue(store, study), study)
     environment = record.outcome.environment
     threads = int(environment.get("threads", plan.threads))
     name = backend or config.sandbox

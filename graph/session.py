@@ -17,7 +17,9 @@ from langgraph.types import Command
 from graph.build import build_graph
 from graph.control import discard_commands, hold_lock, is_running, log_path
 from graph.lab import Lab, open_lab
+from graph.language import check_language_model, provider_choice
 from graph.plan import plan_study
+from graph.replay import CHANGED, components_of, replay_config
 from neuramosaic.errors import NeuraMosaicError, StoreError, UsageError
 from neuramosaic.store.components import catalogue_with
 from neuramosaic.store.records import StudyState
@@ -26,7 +28,16 @@ from neuramosaic.study import StudyConfig
 
 GRAPH_FILE = "graph.db"
 #: What may change within a study without making its trials incomparable.
-CHANGEABLE = {"trials", "max_hours", "workers", "sandbox", "memory_mib", "trial_minutes"}
+CHANGEABLE = {
+    "trials",
+    "max_hours",
+    "workers",
+    "sandbox",
+    "memory_mib",
+    "trial_minutes",
+    "max_usd",
+    "max_llm_tokens",
+}
 #: Supersteps that LangGraph allows; a study ends by its budget, not by this.
 RECURSION_LIMIT = 10_000_000
 
@@ -38,10 +49,12 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
         NeuraMosaicError: What `plan_study` and the store raise; nothing was started then.
     """
     with Store.open(workspace) as store:
-        prefix, colon, path = config.task.partition(":")
-        if colon and path:  # the session may run, or be resumed, in another folder
-            config = config.model_copy(update={"task": f"{prefix}:{Path(path).expanduser().resolve()}"})
-        components = store.components()
+        if config.llm == "replay":
+            provider_choice(config)  # says if the study to repeat is not named
+            config = replay_config(config, store)
+        config = _with_absolute_paths(config)
+        check_language_model(config)
+        components = components_of(config, store)
         plan = plan_study(config, workspace, catalogue_with(store, components))
         task = {
             **plan.data,
@@ -50,13 +63,36 @@ def create_study(config: StudyConfig, workspace: Path) -> str:
             "directory": str(plan.data_dir.relative_to(workspace)),
         }
         added = [{"slot": item.slot, "name": item.name, "version": item.version} for item in components]
+        prefix = config.task.partition(":")[0]
         study = store.create_study(prefix, config.to_json(), task, plan.space.version, added).id
-        store.add_event(study, "session", "created", f"{config.trials} trials of {config.params:,} parameters")
+        store.add_event(study, "session", "created", f"{_purpose(config)}, {config.params:,} parameters each")
         return study
 
 
+def _purpose(config: StudyConfig) -> str:
+    if config.comparison is None:
+        return f"{config.trials} trials"
+    component = config.comparison.component
+    return f"{component.slot} {component.name} against the baseline, {len(config.comparison.seeds)} seeds"
+
+
+def _with_absolute_paths(config: StudyConfig) -> StudyConfig:
+    """Return a configuration that means the same in any folder: the session may run, or be resumed, in another one."""
+    prefix, colon, path = config.task.partition(":")
+    changes = {}
+    if colon and path:
+        changes["task"] = f"{prefix}:{_absolute(path)}"
+    if config.llm_gguf is not None:
+        changes["llm_gguf"] = _absolute(config.llm_gguf)
+    return config.model_copy(update=changes)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
 def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> None:
-    """Change what may be changed of a study that is not running: trials, max_hours, workers, sandbox ...
+    """Change what may be changed of a study that is not running: trials, max_hours, max_usd, workers, sandbox ...
 
     Raises:
         UsageError: If a change would make its trials incomparable, or the study runs.
@@ -68,7 +104,15 @@ def extend_study(study: str, workspace: Path, changes: Mapping[str, Any]) -> Non
         if is_running(study, workspace):
             raise UsageError(f"study {study} is running: stop it first, with 'stop {study}'")
         config = StudyConfig.from_mapping({**store.study(study).config, **changes})
+        if config.llm == "replay":
+            replayed = sorted(set(changes) - {"max_hours", "sandbox"})
+            if replayed:
+                raise UsageError(f"study {study} is a replay: {', '.join(replayed)} cannot change")
+        check_language_model(config)
         store.set_study_config(study, config.to_json())
+        store.add_event(
+            study, "session", CHANGED, ", ".join(f"{key}: {value}" for key, value in changes.items()), data=changes
+        )
 
 
 def run_study(study: str, workspace: Path, *, locked: bool = False) -> StudyState:
@@ -100,7 +144,7 @@ def run_study(study: str, workspace: Path, *, locked: bool = False) -> StudyStat
                 detail = traceback.format_exception_only(error)[-1].strip()
                 _record_failure(store, study, f"unexpected {detail}; see {log_path(study, workspace)}")
                 raise
-            store.set_study_state(study, state)
+            store.set_study_state(study, state, message=lab.ending if state is StudyState.FINISHED else "")
             store.add_event(study, "session", "ended", str(state))
             return state
 

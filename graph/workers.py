@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +52,11 @@ class TrialWorkers:
         self._executor = ThreadPoolExecutor(slots, thread_name_prefix="trial")
         self._messages: queue.SimpleQueue[Metrics | Ended] = queue.SimpleQueue()
         self._cancel: dict[str, threading.Event] = {}
+        self._held: list[Ended] = []
 
     @property
     def in_flight(self) -> frozenset[str]:
-        """Ids of the trials submitted whose end was not collected yet."""
+        """Ids of the trials submitted whose end was not collected yet, those held back among them."""
         return frozenset(self._cancel)
 
     def submit(self, trial: TrialRecord) -> None:
@@ -71,19 +73,32 @@ class TrialWorkers:
 
         self._executor.submit(run)
 
-    def collect(self, timeout_s: float) -> list[Metrics | Ended]:
-        """Wait for the first message, then return all that are there; an empty list after `timeout_s`."""
-        messages: list[Metrics | Ended] = []
-        try:
-            messages.append(self._messages.get(timeout=timeout_s))
+    def collect(self, timeout_s: float, *, only_end_of: str | None = None) -> list[Metrics | Ended]:
+        """Wait for the first message, then return all that are there; an empty list after `timeout_s`.
+
+        Args:
+            timeout_s: How long to wait.
+            only_end_of: The trial whose end is to be told next: the ends of others are held back until a later call
+                lets them pass. None: any may end.
+        """
+        messages: list[Metrics | Ended] = [*self._held]
+        self._held = []
+        if not any(_passes(message, only_end_of) for message in messages):
+            with suppress(queue.Empty):
+                messages.append(self._messages.get(timeout=timeout_s))
+        with suppress(queue.Empty):
             while True:
                 messages.append(self._messages.get_nowait())
-        except queue.Empty:
-            pass
+        passed = []
         for message in messages:
+            if not _passes(message, only_end_of):
+                assert isinstance(message, Ended)
+                self._held.append(message)
+                continue
+            passed.append(message)
             if isinstance(message, Ended):
                 self._cancel.pop(message.trial.id, None)
-        return messages
+        return passed
 
     def cancel_all(self) -> None:
         """Ask every running trial to end; each still reports an `Ended`."""
@@ -94,3 +109,7 @@ class TrialWorkers:
         """Cancel what runs and wait for the threads."""
         self.cancel_all()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _passes(message: Metrics | Ended, only_end_of: str | None) -> bool:
+    return isinstance(message, Metrics) or only_end_of in (None, message.trial.id)

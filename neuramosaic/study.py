@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuramosaic.errors import InvalidValueError, UnknownOptionError, UsageError
 
@@ -51,6 +51,35 @@ class SpaceConfig(BaseModel):
     """Longest pattern of blocks that is tiled over the depth."""
     depth: tuple[int, int] = (2, 6)
     """Least and greatest number of blocks."""
+
+
+class ComponentName(BaseModel):
+    """A component by its place and name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slot: str
+    """Its slot, such as `mixer`."""
+    name: str
+    """Its name within the slot."""
+
+
+class ComparisonConfig(BaseModel):
+    """A component that is compared with what the baseline has in its slot, seed by seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    component: ComponentName
+    """What stands in its slot in every block, or once where the slot exists once."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(default=(0, 1, 2), min_length=2, max_length=64)
+    """Seeds of data order and initialisation; each trains the baseline and the model with the component."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("seeds that differ: a pair twice is no second measurement")
+        return seeds
 
 
 class StudyConfig(BaseModel):
@@ -111,6 +140,32 @@ class StudyConfig(BaseModel):
     new_components: int = Field(default=2, ge=0, le=64)
     """How many components, at most, the language model may have written for the study."""
 
+    comparison: ComparisonConfig | None = None
+    """Compare one component with the baseline over several seeds, at `tokens`, in the place of a search; `trials` is
+    then the number of its seeds, and `rungs` 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_comparison(cls, data: Any) -> Any:
+        comparison = data.get("comparison") if isinstance(data, Mapping) else None
+        if comparison is None:
+            return data
+        default = ComparisonConfig.model_fields["seeds"].default
+        seeds = comparison.get("seeds", default) if isinstance(comparison, Mapping) else default
+        number = len(seeds) if isinstance(seeds, list | tuple) else 1  # what is wrong with them is said field by field
+        return {"trials": max(1, number), "rungs": 1, **data}
+
+    @model_validator(mode="after")
+    def _is_a_search_or_a_comparison(self) -> StudyConfig:
+        if self.comparison is not None:
+            if self.trials != len(self.comparison.seeds):
+                raise ValueError("`trials` beside `comparison` is the number of its seeds: leave it out")
+            if self.rungs != 1:
+                raise ValueError("`rungs` beside `comparison` is 1: leave it out")
+            if self.llm != "none":
+                raise ValueError("`llm` beside `comparison` has nothing to decide: leave it out")
+        return self
+
     @field_validator("params", "tokens", "max_llm_tokens", mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
@@ -127,13 +182,17 @@ class StudyConfig(BaseModel):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
+            problems = error.errors(include_url=False)
+            # A misspelt key is also a missing one: name the one that was written.
+            problem = next((item for item in problems if item["type"] == "extra_forbidden"), problems[0])
             path = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
                 *parents, key = problem["loc"]
-                model = SpaceConfig if parents == ["space"] else cls
+                model = _MODELS.get(".".join(map(str, parents)), cls)
                 place = ".".join([where, *map(str, parents)])
                 raise UnknownOptionError(place, str(key), model.model_fields) from error
+            if not path:  # of several options together
+                raise UsageError(f"{where}: {_expectation(problem)}") from error
             raise InvalidValueError(path, problem["input"], _expectation(problem)) from error
 
     @classmethod
@@ -163,6 +222,14 @@ class StudyConfig(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain JSON; `from_mapping` reads it back."""
         return self.model_dump(mode="json")
+
+
+#: What the options that hold options are, by their path.
+_MODELS: Mapping[str, type[BaseModel]] = {
+    "space": SpaceConfig,
+    "comparison": ComparisonConfig,
+    "comparison.component": ComponentName,
+}
 
 
 def _expectation(problem: Any) -> str:

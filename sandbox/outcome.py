@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from neuramosaic.store.records import TrialOutcome, TrialState
+from neuramosaic.verify.fingerprint import PATTERN, find
 from sandbox.base import Exit, Outcome
 from sandbox.printable import printable
 from sandbox.strict_json import RefusedError, loads
@@ -97,6 +98,7 @@ class TrialResult(_Strict):
         training: None if it was not asked for, or did not come to that.
         counts: Parameters of a component, for each setting at each width that were asked; None if none were.
         audit: What the trained model was asked; None if it was not trained, or diverged.
+        function: Fingerprint of what the model computed before it was trained; None if it did not come to that.
         environment: Versions, hardware and threads, as the worker saw them.
         error: What ended the worker early.
     """
@@ -104,6 +106,7 @@ class TrialResult(_Strict):
     verification: Verification | None = None
     training: Training | None = None
     audit: Verification | None = None
+    function: Annotated[str, Field(pattern=PATTERN, max_length=1000)] | None = None
     counts: Annotated[list[Annotated[list[_Count], Field(max_length=1000)]], Field(max_length=1000)] | None = None
     environment: Annotated[dict[_Short, _Text | _Integer | _Float | bool | None], Field(max_length=50)] = Field(
         default_factory=dict
@@ -187,12 +190,20 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
 
     Returns:
         COMPLETE only if the job finished, verification passed, training used all tokens with a finite validation loss,
-        the parameters that were expected and weights left, and the audit passed; FAILED with a reason otherwise.
+        the parameters that were expected and weights left, and the audit passed; PRUNED if it was not trained because
+        it computes a function that the request knows; FAILED with a reason otherwise.
     """
     read = read_trial_result(outcome)
     result = read.partial if isinstance(read, TrialFailure) else read
     training = result.training
     reason = read.reason if isinstance(read, TrialFailure) else _presentable(_shortfall(outcome, result, request))
+    duplicate_of = None
+    if not isinstance(read, TrialFailure) and training is None and result.function is not None:
+        duplicate_of = find(result.function, request.get("known_functions", {}))
+        if duplicate_of is not None:
+            number = duplicate_of.rpartition(".")[2]
+            reason = f"computes the same function as trial {number}, with the same training numbers"
+    state = TrialState.PRUNED if duplicate_of else TrialState.FAILED if reason else TrialState.COMPLETE
     environment = {
         **result.environment,
         "backend": outcome.backend,
@@ -201,7 +212,7 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
         "threads": request.get("threads"),
     }
     return TrialOutcome(
-        state=TrialState.FAILED if reason else TrialState.COMPLETE,
+        state=state,
         metrics=training.metrics() if training is not None and not reason else {},
         reason=reason,
         seconds=outcome.seconds,
@@ -215,6 +226,8 @@ def trial_outcome(outcome: Outcome, request: Mapping[str, Any]) -> TrialOutcome:
             for check in part.checks
         ),
         environment=environment,
+        function=result.function,
+        duplicate_of=duplicate_of,
     )
 
 

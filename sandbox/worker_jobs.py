@@ -1,4 +1,7 @@
-"""What the worker does for each kind of job. Each fills in the result, so that a crash leaves what was known."""
+"""What the worker does for each kind of job. Each fills in the result, so that an exception leaves what was known.
+
+The ladder is written down rung by rung: where the code ends its process, the host learns during which check.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +26,11 @@ from neuramosaic.training.determinism import torch_stream
 from neuramosaic.training.loop import train
 from neuramosaic.training.weights import save_weights
 from neuramosaic.verify.audit import audit
+from neuramosaic.verify.fingerprint import find
 from neuramosaic.verify.ladder import verify_component, verify_model
+from neuramosaic.verify.probe import function_of
+from neuramosaic.verify.report import VerificationReport
+from sandbox.worker_result import write_result
 
 JOB_KINDS = ("trial", "verify_model", "verify_component", "count_component", "script")
 #: Generated code is imported under this name, whatever its file is called.
@@ -60,7 +68,10 @@ class Job:
 
 
 def run_trial(job: Job, result: dict[str, Any]) -> None:
-    """Verify the model and, if it passed, train it, audit what came out, and keep its weights."""
+    """Verify the model and, if it passed, train it, audit what came out, and keep its weights.
+
+    Between the two its function is measured; if the request knows it, it is not trained again.
+    """
     verify_model_job(job, result)
     if not result["verification"]["passed"]:
         return
@@ -75,6 +86,11 @@ def run_trial(job: Job, result: dict[str, Any]) -> None:
     config = TrainingConfig.from_dict(job.request["training"])
     with torch_stream(job.seed, "initialisation"):
         model = _build_model(job)
+    function = function_of(model, vocab_size=data.vocab_size, sequence_length=data.sequence_length, seed=job.seed)
+    if function is not None:
+        result["function"] = function
+        if find(function, job.request.get("known_functions", {})) is not None:
+            return
     with (job.out / "metrics.jsonl").open("w", buffering=1) as lines:
         outcome = train(
             model,
@@ -101,8 +117,9 @@ def verify_model_job(job: Job, result: dict[str, Any]) -> None:
         seed=job.seed,
         expected_params=job.request.get("expected_params"),
         source=(job.inputs / "model.py").read_text(),
+        on_rung=partial(_note, job, result),
     )
-    result["verification"] = report.to_json()
+    _note(job, result, report)
 
 
 def verify_component_job(job: Job, result: dict[str, Any]) -> None:
@@ -110,8 +127,9 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
     path = job.inputs / "component.py"
     hyperparameters = dict(job.request["hyperparameters"])
 
-    def make(d_model: int) -> nn.Module:
-        component: nn.Module = getattr(load_module(path), job.request["class_name"])(d_model, **hyperparameters)
+    def make(d_model: int, **parts: nn.Module) -> nn.Module:
+        made = getattr(load_module(path), job.request["class_name"])
+        component: nn.Module = made(d_model, **parts, **hyperparameters)
         return component
 
     report = verify_component(
@@ -122,19 +140,24 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
         source=path.read_text(),
         cost=job.request.get("cost"),
         claimed=job.request.get("properties"),
+        on_rung=partial(_note, job, result),
     )
-    result["verification"] = report.to_json()
+    _note(job, result, report)
 
 
 def count_component_job(job: Job, result: dict[str, Any]) -> None:
-    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`."""
+    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`.
+
+    Those of a modulator are counted around a block that has none.
+    """
+    parts = {"block": nn.Identity()} if job.request["slot"] == "modulator" else {}
     component = getattr(load_module(job.inputs / "component.py"), job.request["class_name"])
 
     def count(width: int, setting: Mapping[str, Any]) -> int:
         try:
-            return count_on_meta(lambda: component(width, **setting))
+            return count_on_meta(lambda: component(width, **parts, **setting))
         except Exception:  # noqa: BLE001 - it may need values, which the meta device has none of
-            return sum(parameter.numel() for parameter in component(width, **setting).parameters())
+            return sum(parameter.numel() for parameter in component(width, **parts, **setting).parameters())
 
     result["counts"] = [[count(width, item) for width in job.request["widths"]] for item in job.request["settings"]]
 
@@ -155,6 +178,12 @@ def load_module(path: Path) -> ModuleType:
         del sys.modules[MODULE_NAME]
         raise
     return module
+
+
+def _note(job: Job, result: dict[str, Any], report: VerificationReport) -> None:
+    """Put a report into the result, and write that down."""
+    result["verification"] = report.to_json()
+    write_result(job.out, result)
 
 
 def _build_model(job: Job) -> nn.Module:

@@ -1,8 +1,8 @@
 """What every test shares: one thread per process, the rule for tests that need a real component, a model's server.
 
-A test marked `docker` or `bubblewrap` is skipped, with the reason, where that component does not work. Naming the
-component in NEURAMOSAIC_REQUIRE (separated by spaces, as in `NEURAMOSAIC_REQUIRE="docker bubblewrap" make test`) turns
-such a skip, whoever called it, into a failure: so a green CI run says that the real thing was tested.
+A test marked `docker`, `bubblewrap` or `local_llm` is skipped, with the reason, where that component does not work.
+Naming the component in NEURAMOSAIC_REQUIRE (separated by spaces, as in `NEURAMOSAIC_REQUIRE="docker local-llm" make
+test`) turns such a skip, whoever called it, into a failure: so a green CI run says that the real thing was tested.
 """
 
 from __future__ import annotations
@@ -46,7 +46,29 @@ def bubblewrap_problem() -> str | None:
     return None if error is None else str(error)
 
 
-PROBLEMS: dict[str, Callable[[], str | None]] = {"docker": docker_problem, "bubblewrap": bubblewrap_problem}
+@functools.cache
+def local_llm_problem() -> str | None:
+    """Return why the local language model cannot be used, or None if it is installed."""
+    from agents.llm.base import ProviderUnavailableError
+    from agents.llm.local import check_local
+
+    try:
+        check_local()
+    except ProviderUnavailableError as error:
+        return str(error)
+    return None
+
+
+PROBLEMS: dict[str, Callable[[], str | None]] = {
+    "docker": docker_problem,
+    "bubblewrap": bubblewrap_problem,
+    "local-llm": local_llm_problem,
+}
+
+
+def is_marked(item: pytest.Item, component: str) -> bool:
+    """Whether a test needs a component: its mark has the component's name, with `_` for `-`."""
+    return item.get_closest_marker(component.replace("-", "_")) is not None
 
 
 def required_components() -> frozenset[str]:
@@ -64,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for component, problem in PROBLEMS.items():
-        if item.get_closest_marker(component) is not None:
+        if is_marked(item, component):
             reason = problem()
             if reason is not None:
                 pytest.skip(reason)
@@ -76,7 +98,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
-        needed = sorted(name for name in required_components() if item.get_closest_marker(name) is not None)
+        needed = sorted(name for name in required_components() if is_marked(item, name))
         if needed and call.excinfo is not None:
             report.outcome = "failed"
             report.longrepr = f"skipped ({call.excinfo.value}), but NEURAMOSAIC_REQUIRE names {', '.join(needed)}"

@@ -51,3 +51,31 @@ def test_a_file_that_is_no_configuration(tmp_path, text):
 def test_fidelity_rises_by_eta():
     config = StudyConfig(tokens=100, eta=3, rungs=3)
     assert [config.fidelity(rung) for rung in range(3)] == [100, 300, 900]
+
+
+COMPARISON = {"component": {"slot": "mixer", "name": "min_gru"}, "seeds": [0, 5]}
+
+
+def test_a_comparison_says_how_many_trials_it_has() -> None:
+    config = StudyConfig.from_mapping({"comparison": COMPARISON})
+    assert (config.trials, config.rungs) == (2, 1)
+    assert StudyConfig.from_mapping(config.to_json()) == config
+    assert StudyConfig.from_mapping({}).comparison is None
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"comparison": {**COMPARISON, "seeds": [1]}}, InvalidValueError, "comparison.seeds"),
+        ({"comparison": {**COMPARISON, "seeds": [1, 1]}}, InvalidValueError, "seeds that differ"),
+        ({"comparison": {**COMPARISON, "seeds": [1, -1]}}, InvalidValueError, "comparison.seeds.1"),
+        ({"comparison": {**COMPARISON, "seed": [1]}}, UnknownOptionError, "did you mean 'seeds'"),
+        ({"comparison": {"component": {"slt": "x", "name": "y"}}}, UnknownOptionError, "did you mean 'slot'"),
+        ({"comparison": COMPARISON, "trials": 9}, UsageError, "`trials` beside `comparison`"),
+        ({"comparison": COMPARISON, "rungs": 2}, UsageError, "`rungs` beside `comparison`"),
+        ({"comparison": COMPARISON, "llm": "local"}, UsageError, "`llm` beside `comparison`"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(data: dict[str, object], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        StudyConfig.from_mapping(data)

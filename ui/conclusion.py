@@ -26,16 +26,19 @@ def result(snapshot: Snapshot, workspace: Path) -> dict[str, Any]:
     """Return what `run --json` ends with.
 
     `best` and `baseline` are compared at the same tokens; `baseline` is null if it did not complete there.
+    `predictions` says how far off the language model's were; null if it made none.
     """
     standing = snapshot.standing
     report = report_path(snapshot.study.id, workspace)
     return {
         "study": snapshot.study.id,
         "state": str(snapshot.study.state),
+        "message": snapshot.study.message or None,
         "trials": snapshot.counts,
         "baseline": standing.baseline.to_json() if standing.baseline else None,
         "best": standing.best.to_json() if standing.best else None,
         "unit": snapshot.unit,
+        "predictions": snapshot.predictions.to_json() if snapshot.predictions else None,
         "report": str(report.resolve()) if report.is_file() else None,
     }
 
@@ -47,7 +50,6 @@ def report_path(study: str, workspace: Path) -> Path:
 
 def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bool) -> int:
     """Print how the study ended and what it found; return the exit status: 0 only if it finished with a result."""
-    study = snapshot.study.id
     complete = snapshot.counts.get(TrialState.COMPLETE, 0)
     if as_json:
         print_json(result(snapshot, workspace))
@@ -55,8 +57,17 @@ def conclude(ending: Ending, snapshot: Snapshot, workspace: Path, *, as_json: bo
         results().print(leaderboard_table(snapshot.trials, unit=snapshot.unit, limit=TOP))
         results().print()
         _go_on(snapshot, workspace)
+    return say_ending(ending, snapshot, workspace)
+
+
+def say_ending(ending: Ending, snapshot: Snapshot, workspace: Path) -> int:
+    """Say on stderr how the study ended; return the exit status: 0 only if it finished with a result."""
+    study = snapshot.study.id
+    complete = snapshot.counts.get(TrialState.COMPLETE, 0)
     match ending:
         case Ending.FINISHED if complete:
+            if snapshot.study.message:
+                say(f"study {study} ended early: {snapshot.study.message}", "yellow")
             return DONE
         case Ending.FINISHED:
             complain(f"no trial of study {study} completed: see why with 'neuramosaic trials {study}'")
@@ -88,12 +99,15 @@ def _go_on(snapshot: Snapshot, workspace: Path) -> None:
     report = report_path(study, workspace)
     console = results()
     console.print(standing.summary(snapshot.unit), markup=False, soft_wrap=True)
-    console.print(ONE_SEED, soft_wrap=True)
+    for caveat in standing.paired.caveats() if standing.paired else [ONE_SEED]:
+        console.print(caveat, soft_wrap=True)
     if report.is_file():
         console.print(f"\nreport  {report.resolve()}", markup=False, soft_wrap=True)
     best = standing.best or standing.baseline
     finished = snapshot.study.state == "FINISHED"
-    commands = [f"resume {study} --trials {2 * snapshot.config.trials}" if finished else f"resume {study}"]
+    commands = [] if finished else [f"resume {study}"]
+    if finished and snapshot.config.comparison is None:
+        commands = [f"resume {study} --trials {2 * snapshot.config.trials}"]
     if best is not None:
         commands += [f"show {best.id}", f"export {best.id} exported", f"reproduce {best.id}"]
     for index, command in enumerate(commands):

@@ -15,9 +15,9 @@ from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.records import StudyRecord, TrialRecord
 from neuramosaic.store.store import Store
-from neuramosaic.study import StudyConfig
 from ui.drawing import draw
 from ui.figures import clock, count, duration, moment, size
+from ui.provenance import history, prediction, print_history, written_components
 from ui.tables import STATE_STYLES, checks_table
 
 
@@ -47,10 +47,9 @@ def lineage(store: Store, trial: TrialRecord) -> list[TrialRecord]:
 
 def vector(store: Store, study: StudyRecord, trial: TrialRecord) -> list[float]:
     """Return a trial's architecture as a vector of its study's space."""
-    from graph.plan import study_space
-    from neuramosaic.store.components import study_catalogue
+    from graph.plan import recorded_space
 
-    space = study_space(StudyConfig.from_mapping(study.config), study.task, study_catalogue(store, study))
+    space = recorded_space(store, study)
     return [float(value) for value in space.encode(Architecture.from_json(trial.architecture))]
 
 
@@ -65,6 +64,8 @@ def dossier(store: Store, trial: str) -> dict[str, Any]:
         "genotype": record.architecture,
         "vector": vector(store, study, record),
         "space_version": study.space_version,
+        "proposal": dict(record.proposal),
+        "written": [history(store, component, writing) for component, writing in written_components(store, record)],
         "verification": [dict(check) for check in outcome.verification] if outcome else [],
         "environment": dict(outcome.environment) if outcome else {},
         "lineage": [other.id for other in lineage(store, record)],
@@ -90,7 +91,7 @@ def print_dossier(store: Store, trial: str, console: Console) -> None:
     if outcome and outcome.reason:
         console.print(Text(outcome.reason, "red"), soft_wrap=True)
     console.print()
-    console.print(_facts(store, record))
+    console.print(_facts(store, record, str(study.task.get("unit", "nats per token"))))
     _heading(console, "Architecture")
     console.print(
         draw(Architecture.from_json(record.architecture), vocab_size=study.task.get("vocab_size")),
@@ -109,16 +110,20 @@ def print_dossier(store: Store, trial: str, console: Console) -> None:
     if outcome and outcome.environment:
         _heading(console, "Environment")
         console.print(_pairs(_flat(outcome.environment)))
+    for component, writing in written_components(store, record):
+        _heading(console, "Written for this workspace")
+        print_history(store, component, console, writing)
     _heading(console, "Journal")
     for event in store.events(record.study, trial=trial):
         console.print(f"{clock(event.time)} {event.agent:9} {event.message}", markup=False, soft_wrap=True)
 
 
-def _facts(store: Store, record: TrialRecord) -> Table:
+def _facts(store: Store, record: TrialRecord, unit: str) -> Table:
     related = [f"{other.number} ({count(other.fidelity_tokens)} tokens)" for other in lineage(store, record)]
     outcome = record.outcome
     facts = {
         "proposed by": record.source,
+        **prediction(record, unit),
         "architecture": record.architecture_id,
         "parameters": f"{record.params:,}",
         "tokens": f"{record.fidelity_tokens:,} (rung {record.rung})",

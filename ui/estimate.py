@@ -12,8 +12,10 @@ def planned_trials(config: StudyConfig) -> list[int]:
     """Return how many trials each rung will have had at the end, the baseline among them.
 
     Of a rung's architectures the best one in `eta` are promoted, at least one, and the baseline follows them. It is an
-    expectation: decided while others still run, a few more may be promoted.
+    expectation: decided while others still run, a few more may be promoted. A comparison has two trials a seed.
     """
+    if config.comparison is not None:
+        return [2 * len(config.comparison.seeds)]
     planned = [config.trials]
     for _ in range(config.rungs - 1):
         planned.append(max(1, planned[-1] // config.eta))

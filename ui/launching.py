@@ -9,7 +9,8 @@ from neuramosaic.store.store import Store
 from ui.conclusion import conclude
 from ui.output import notices
 from ui.progress import view_for
-from ui.watch import Watcher
+from ui.snapshot import Snapshot
+from ui.watch import Ending, Watcher
 
 
 def launch_and_watch(study: str, workspace: Path, *, as_json: bool, resumed: bool = False) -> int:
@@ -24,7 +25,12 @@ def launch_and_watch(study: str, workspace: Path, *, as_json: bool, resumed: boo
         resumed: Whether what the journal holds already is left out of plain output.
     """
     with Store.open(workspace, create=False) as store:
-        view = view_for(notices(), anew=resumed)
-        watcher = Watcher(store, study, workspace, view, start=lambda: launch(study, workspace))
-        ending, snapshot = watcher.follow(lambda: store.push_command(study, "stop"))
+        ending, snapshot = run_and_watch(store, study, workspace, resumed=resumed)
         return conclude(ending, snapshot, workspace, as_json=as_json)
+
+
+def run_and_watch(store: Store, study: str, workspace: Path, *, resumed: bool = False) -> tuple[Ending, Snapshot]:
+    """Run a study like `launch_and_watch`; return why the watching ended, and how the study stood then."""
+    view = view_for(notices(), anew=resumed)
+    watcher = Watcher(store, study, workspace, view, start=lambda: launch(study, workspace))
+    return watcher.follow(lambda: store.push_command(study, "stop"))

@@ -30,3 +30,32 @@ MaxHours = Annotated[
     float | None,
     typer.Option("--max-hours", metavar="H", help="Wall time of the study, in hours."),
 ]
+LLM_PANEL = "Language model"
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="openai: the model, by its name.", rich_help_panel=LLM_PANEL),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="openai: a compatible server, with its /v1.", rich_help_panel=LLM_PANEL
+    ),
+]
+ModelFile = Annotated[
+    Path | None, typer.Option("--gguf", metavar="FILE", help="local: the model.", rich_help_panel=LLM_PANEL)
+]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(
+        "--max-usd", metavar="USD", help="The most that it may cost, at list price.", rich_help_panel=LLM_PANEL
+    ),
+]
+MaxLlmTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-llm-tokens",
+        metavar="COUNT",
+        help="The most tokens, in and out, that it may use, such as 500k.",
+        rich_help_panel=LLM_PANEL,
+    ),
+]

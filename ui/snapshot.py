@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.analyst import Analyst, Standing
+from neuramosaic.analysis.predictions import Predictions, assess_predictions
+from neuramosaic.seeds import stream
 from neuramosaic.store.records import Event, StudyRecord, TrialRecord, TrialState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -69,6 +71,11 @@ class Snapshot:
         return Analyst().standing(self.trials)
 
     @property
+    def predictions(self) -> Predictions | None:
+        """What the language model expected against what came; None if it predicted nothing."""
+        return assess_predictions(self.trials, rng=stream(0, "report", "predictions"))
+
+    @property
     def unit(self) -> str:
         """Unit of the val loss."""
         return str(self.study.task.get("unit", "nats per token"))
@@ -118,6 +125,7 @@ class Snapshot:
             "unit": self.unit,
             "baseline": standing.baseline.to_json() if standing.baseline else None,
             "best": standing.best.to_json() if standing.best else None,
+            "predictions": self.predictions.to_json() if self.predictions else None,
         }
 
 

@@ -10,7 +10,8 @@
     ├── TruncatedError            the connection broke off, or the answer reached max_tokens
     ├── TooLargeError             the server sent more than a response may hold
     ├── MalformedError            no answer in it, or one that does not fit the schema
-    └── RefusedError              the server refuses the request (4xx), or the model refuses to answer
+    ├── RefusedError              the server refuses the request (4xx), or the model refuses to answer
+    └── LeftAloneError            it was not asked, because it has failed too often in a row
     BudgetSpentError              the next call could exceed a spending cap; nothing was sent
     NoRecordedAnswerError         a replay was asked for what its ledger does not hold
     ProviderUnavailableError      a provider cannot run on this machine; says what to do about it
@@ -233,15 +234,24 @@ class RefusedError(ModelError):
     kind, retry = "refused", False
 
 
+class LeftAloneError(ModelError):
+    """The model has failed so often in a row that it is not asked for a while: nothing was sent."""
+
+    kind, retry = "left_alone", False
+
+
 class BudgetSpentError(NeuraMosaicError):
     """The next call could exceed a spending cap; nothing was sent.
 
     Attributes:
+        kind: The word for it in the ledger.
         unit: "tokens" or "USD".
         cap: The cap.
         spent: What is counted against it so far, with the calls that are under way.
         needed: The most that the call could have used.
     """
+
+    kind: ClassVar[str] = "budget_spent"
 
     def __init__(self, unit: str, *, cap: float, spent: float, needed: float) -> None:
         self.unit, self.cap, self.spent, self.needed = unit, cap, spent, needed
@@ -249,6 +259,10 @@ class BudgetSpentError(NeuraMosaicError):
             f"the language model's cap of {cap:g} {unit} is reached: {spent:.6g} are spent, and the next call could use"
             f" up to {needed:.6g}"
         )
+
+    def to_json(self) -> dict[str, str | float]:
+        """Return it as the ledger keeps it: what makes the same error again."""
+        return {"unit": self.unit, "cap": self.cap, "spent": self.spent, "needed": self.needed}
 
 
 class NoRecordedAnswerError(NeuraMosaicError):
@@ -293,5 +307,6 @@ ERRORS: Mapping[str, type[ModelError]] = {
         TooLargeError,
         MalformedError,
         RefusedError,
+        LeftAloneError,
     )
 }

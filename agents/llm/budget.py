@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agents.llm.base import BudgetSpentError
+from agents.llm.prices import Price
 from neuramosaic.errors import InvalidValueError
 from neuramosaic.store.ledger import Spent
 
@@ -71,3 +72,13 @@ class Budget:
             with self._lock:
                 self.tokens += held.tokens - tokens
                 self.usd += (held.usd or 0.0) - (usd or 0.0)
+
+
+def check_priced(model: str, price: Price | None, max_usd: float | None) -> None:
+    """Check that a cap in USD can be kept.
+
+    Raises:
+        InvalidValueError: If there is one, and the model's price is not known.
+    """
+    if max_usd is not None and price is None:
+        raise InvalidValueError("max_usd", max_usd, f"a cap on tokens instead: the price of {model!r} is not known")

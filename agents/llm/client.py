@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from agents.llm.base import (
     Answer,
     BudgetSpentError,
+    LeftAloneError,
     MalformedError,
     Message,
     ModelError,
@@ -25,11 +26,11 @@ from agents.llm.base import (
     Request,
     Usage,
 )
-from agents.llm.budget import Budget, Reservation
+from agents.llm.budget import Budget, Reservation, check_priced
 from agents.llm.keys import redact
+from agents.llm.patience import Patience
 from agents.llm.prices import FREE, SNAPSHOT, Price
 from neuramosaic.canonical import canonical_json
-from neuramosaic.errors import InvalidValueError
 from neuramosaic.store.ledger import OK, Call, Ledger
 from prompts import load_prompt
 
@@ -55,6 +56,7 @@ class LanguageModel:
         budget: The caps; none by default.
         rng: Source of the jitter between attempts.
         attempts: The most attempts for a request.
+        patience: When the model is left alone; by default it is always asked.
         sleep: How to wait.
 
     Raises:
@@ -70,16 +72,15 @@ class LanguageModel:
         study: str | None = None,
         budget: Budget | None = None,
         attempts: int = 4,
+        patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.provider = provider
         self.budget = budget or Budget()
-        if self.budget.max_usd is not None and provider.price is None:
-            raise InvalidValueError(
-                "max_usd", self.budget.max_usd, f"a cap on tokens instead: the price of {provider.model!r} is not known"
-            )
+        check_priced(provider.model, provider.price, self.budget.max_usd)
         self._ledger, self._study = ledger, study
         self._rng, self._attempts, self._sleep = rng, attempts, sleep
+        self._patience = patience
         self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -192,6 +193,17 @@ class LanguageModel:
             raise failures[0]
         return answers
 
+    def used(self, trial: str) -> Usage:
+        """Return the tokens of the requests for a trial: of the last attempt of each, as a replay sees them too.
+
+        Args:
+            trial: The trial or writing that they were for.
+        """
+        last = {call.request: call for call in self._ledger.calls(self._study, trial=trial)}
+        return Usage(
+            sum(call.tokens_in or 0 for call in last.values()), sum(call.tokens_out or 0 for call in last.values())
+        )
+
     def _answer(self, request: Request, schema: type[T], trial: str | None) -> T:
         """Answer one request: from the ledger, or with as many attempts as it takes and are allowed."""
         request_id = request.id
@@ -214,54 +226,93 @@ class LanguageModel:
         raise AssertionError("attempts is at least 1")
 
     def _attempt(self, request: Request, request_id: str, number: int, schema: type[T], trial: str | None) -> T:
-        """Make one attempt, and record it.
+        """Make one attempt, and record it; also one that may not be made.
 
         Raises:
             BudgetSpentError: Before anything is sent.
             ModelError: If it failed.
         """
+
+        def record(outcome: str, **known: Any) -> None:
+            self._ledger.record(
+                Call(
+                    **{
+                        "request": request_id,
+                        "attempt": number,
+                        "purpose": request.purpose,
+                        "provider": self.provider.name,
+                        "model": self.provider.model,
+                        "prompt": request.prompt,
+                        "prompt_version": request.prompt_version,
+                        "messages": tuple(message.to_json() for message in request.messages),
+                        "parameters": request.parameters,
+                        "outcome": outcome,
+                        "answer": None,
+                        "latency_s": 0.0,
+                        "counted_usd": 0.0,
+                        "study": self._study,
+                        "trial": trial,
+                        **known,
+                    }
+                )
+            )
+
         bound = Usage(_most_tokens_in(request), request.max_tokens)
         price = self.provider.price
         usd = price.cost_usd(bound.tokens_in, bound.tokens_out) if price else None
-        with self.budget.reserve(bound.tokens_in + bound.tokens_out, usd) as held:
-            begin = time.perf_counter()
-            failure: ModelError | None = None
-            text: str | None
-            try:
-                answer = self.provider.complete(request, request_id)
-                text, usage = answer.text, answer.usage
-                value = _read(answer, schema)
-            except ModelError as error:
-                failure, text, usage = error, error.answer, error.usage
-            latency_s = time.perf_counter() - begin
-            cost_usd = _account(held, price, usage, worked=failure is None or failure.worked)
-            self._ledger.record(
-                Call(
-                    request=request_id,
-                    attempt=number,
-                    purpose=request.purpose,
-                    provider=self.provider.name,
-                    model=self.provider.model,
-                    prompt=request.prompt,
-                    prompt_version=request.prompt_version,
-                    messages=tuple(message.to_json() for message in request.messages),
-                    parameters=request.parameters,
-                    outcome=failure.kind if failure else OK,
-                    answer=text if text is None else redact(text),
-                    message=redact(str(failure)) if failure else "",
-                    tokens_in=usage.tokens_in if usage else None,
-                    tokens_out=usage.tokens_out if usage else None,
-                    latency_s=latency_s,
-                    cost_usd=cost_usd,
-                    prices=SNAPSHOT if price not in (None, FREE) else None,
-                    counted_tokens=held.tokens,
-                    counted_usd=held.usd,
-                    study=self._study,
-                    trial=trial,
-                )
-            )
+        try:
+            if self._patience is not None:
+                self._patience.admit()
+            with self.budget.reserve(bound.tokens_in + bound.tokens_out, usd) as held:
+                return self._exchange(request, request_id, schema, held, record)
+        except LeftAloneError as error:
+            record(error.kind, message=str(error))
+            raise
+        except BudgetSpentError as error:
+            record(error.kind, message=str(error), parameters={**request.parameters, "cap": error.to_json()})
+            raise
+
+    def _exchange(
+        self, request: Request, request_id: str, schema: type[T], held: Reservation, record: Callable[..., None]
+    ) -> T:
+        """Send a request, read what comes, and record it.
+
+        Raises:
+            ModelError: If there is no valid answer.
+        """
+        price = self.provider.price
+        begin = time.perf_counter()
+        failure: ModelError | None = None
+        text: str | None
+        try:
+            answer = self.provider.complete(request, request_id)
+            answer = replace(answer, text=redact(answer.text))
+            text, usage = answer.text, answer.usage
+            value = _read(answer, schema)
+        except LeftAloneError:
+            raise  # a replay: recorded as what it was
+        except ModelError as error:
+            failure, text, usage = error, error.answer, error.usage
+        latency_s = time.perf_counter() - begin
+        cost_usd = _account(held, price, usage, worked=failure is None or failure.worked)
+        record(
+            failure.kind if failure else OK,
+            answer=text if text is None else redact(text),
+            message=redact(str(failure)) if failure else "",
+            tokens_in=usage.tokens_in if usage else None,
+            tokens_out=usage.tokens_out if usage else None,
+            latency_s=latency_s,
+            cost_usd=cost_usd,
+            prices=SNAPSHOT if price not in (None, FREE) else None,
+            counted_tokens=held.tokens,
+            counted_usd=held.usd,
+        )
         if failure is not None:
+            if self._patience is not None:
+                self._patience.failed(failure)
             raise failure
+        if self._patience is not None:
+            self._patience.succeeded()
         return value
 
     def _wait_s(self, attempt: int, error: ModelError) -> float:

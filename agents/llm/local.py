@@ -16,12 +16,32 @@ from agents.llm.base import Answer, ProviderUnavailableError, Request
 from agents.llm.keys import KEY_VARIABLE
 from agents.llm.openai import OpenAIProvider
 from agents.llm.prices import FREE
-from agents.llm.weights import BUNDLED, bundled_model, own_model
+from agents.llm.weights import BUNDLED, bundled_model, check_bundled, own_model
 
 CONTEXT_TOKENS = 8192
 CACHE_MIB = 512
+#: What to do where the extra is not installed.
+REMEDY = "pip install 'neuramosaic[local-model]', or 'make local-llm' in a checkout (1.1 GB)"
 _START_TIMEOUT_S = 180.0  # reading 1 GB from a slow disk
 _STOP_TIMEOUT_S = 5.0
+
+
+def check_local(gguf: Path | None = None) -> None:
+    """Check that a model can be served here, without starting a server.
+
+    Args:
+        gguf: The model's file; by default the bundled one.
+
+    Raises:
+        ProviderUnavailableError: If the extra or the model is not installed.
+        DataError: If the file is no model.
+    """
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ProviderUnavailableError("local", "xllamacpp is not installed", REMEDY)
+    if gguf is not None:
+        own_model(gguf)
+    else:
+        check_bundled()
 
 
 class LocalProvider:
@@ -51,10 +71,7 @@ class LocalProvider:
         timeout_s: float = 600.0,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise ProviderUnavailableError(
-                self.name, "xllamacpp is not installed", "pip install 'neuramosaic[local-llm]'"
-            )
+        check_local(gguf)
         path = own_model(gguf) if gguf is not None else bundled_model(on_progress)
         self.model = path.stem if gguf is not None else BUNDLED
         self.slots = slots

@@ -138,8 +138,9 @@ class OpenAIProvider:
 
 def _check_address(base_url: str, *, keyed: bool) -> None:
     parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise InvalidValueError("base_url", redact(base_url), f"an address such as {OPENAI_URL}, without a password")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password or parts.query:
+        expected = f"an address such as {OPENAI_URL}, without a password or anything after a '?'"
+        raise InvalidValueError("base_url", redact(base_url), expected)
     if base_url == OPENAI_URL and not keyed:
         raise UsageError(f"{KEY_VARIABLE} is not set: set it to your key, or name another server with --base-url")
     if parts.scheme == "http" and keyed and not _loopback(parts.hostname):

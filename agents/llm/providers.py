@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.llm.base import Provider
+from agents.llm.budget import check_priced
 from agents.llm.replay import ReplayProvider
 from neuramosaic.errors import UnknownNameError, UsageError
 from neuramosaic.store.ledger import Ledger
@@ -53,6 +54,27 @@ class ProviderChoice:
             raise UsageError("a replay needs the name of the study whose answers it repeats")
 
 
+def check_provider(choice: ProviderChoice, *, max_usd: float | None = None) -> None:
+    """Check that a provider can be made here, without starting or asking anything.
+
+    Args:
+        choice: Which; whether a replay's study exists is not looked at.
+        max_usd: The cap in USD that it is to be used with, or None.
+
+    Raises:
+        ProviderUnavailableError: If it cannot run on this machine.
+        InvalidValueError: If what was chosen cannot be, or the cap cannot be kept because no price is known.
+        UsageError, DataError: If what was chosen cannot be.
+    """
+    if choice.provider == "local":
+        from agents.llm.local import check_local  # heavy, and an extra
+
+        check_local(choice.gguf)
+    elif choice.provider == "openai":
+        provider = _openai(choice)
+        check_priced(provider.model, provider.price, max_usd)
+
+
 def create_provider(
     choice: ProviderChoice, ledger: Ledger, *, on_progress: Callable[[str], None] | None = None
 ) -> Provider:
@@ -67,14 +89,19 @@ def create_provider(
         ProviderUnavailableError: If it cannot run on this machine.
         InvalidValueError, UsageError, DataError: If what was chosen cannot be.
     """
-    timeout: dict[str, Any] = {} if choice.timeout_s is None else {"timeout_s": choice.timeout_s}
     if choice.provider == "replay":
         assert choice.study is not None
         return ReplayProvider(ledger, choice.study)
     if choice.provider == "local":
         from agents.llm.local import LocalProvider  # heavy, and an extra
 
+        timeout: dict[str, Any] = {} if choice.timeout_s is None else {"timeout_s": choice.timeout_s}
         return LocalProvider(choice.gguf, on_progress=on_progress, **timeout)
+    return _openai(choice)
+
+
+def _openai(choice: ProviderChoice) -> Provider:
     from agents.llm.openai import DEFAULT_MODEL, OpenAIProvider  # imports langchain
 
+    timeout: dict[str, Any] = {} if choice.timeout_s is None else {"timeout_s": choice.timeout_s}
     return OpenAIProvider(choice.model or DEFAULT_MODEL, base_url=choice.url, **timeout)

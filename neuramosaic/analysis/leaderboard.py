@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from neuramosaic.store.records import TrialRecord
 
 BASELINE_SOURCE = "baseline"
+#: Source of the trials that a comparison pairs with the baseline's, seed by seed.
+COMPARISON_SOURCE = "comparison"
 
 
 @dataclass(frozen=True, order=True)
@@ -34,8 +36,8 @@ class Row:
         rank: From 1.
         trial: The trial.
         loss: Validation loss in nats per token, minimised.
-        difference: Loss minus that of the baseline at the same fidelity, negative is better; None if the baseline was
-            not measured there.
+        difference: Loss minus that of the baseline at the same fidelity with the same seed, negative is better; None if
+            the baseline was not measured there.
         is_baseline: Whether the trial's architecture is the baseline.
     """
 
@@ -52,9 +54,9 @@ class Comparison:
 
     Attributes:
         fidelity: The highest at which both were measured.
-        best: Lowest validation loss at that fidelity, the baseline left out.
-        baseline: The baseline at that fidelity.
-        candidates: How many trials `best` was picked from.
+        best: Lowest validation loss at that fidelity, the baseline left out; with the first seed, if there are several.
+        baseline: The baseline at that fidelity, with the same seed.
+        candidates: How many architectures `best` was picked from.
     """
 
     fidelity: Fidelity
@@ -133,10 +135,11 @@ def compare_with_baseline(trials: Sequence[TrialRecord], baseline: str | None = 
         others = [t for t in done if fidelity(t) == level and t.architecture_id != reference]
         if not others:
             continue
-        best = min(others, key=lambda trial: (measured(trial), trial.number))
+        first = min(trial.seed for trial in others)  # of several seeds one, and not the luckiest
+        best = min((t for t in others if t.seed == first), key=lambda trial: (measured(trial), trial.number))
         versus = _at(done, reference, level, best.seed)
         if versus:
-            return Comparison(level, best, versus, len(others))
+            return Comparison(level, best, versus, len({trial.architecture_id for trial in others}))
     return None
 
 
@@ -159,6 +162,6 @@ def _baseline_id(trials: Sequence[TrialRecord]) -> str | None:
 
 
 def _at(trials: Sequence[TrialRecord], architecture: str | None, level: Fidelity, seed: int) -> TrialRecord | None:
-    """Return the architecture's trial at a fidelity, that of the same seed if there is one."""
-    found = [t for t in trials if t.architecture_id == architecture and fidelity(t) == level]
-    return min(found, key=lambda trial: (trial.seed != seed, trial.number), default=None)
+    """Return the architecture's trial at a fidelity and with a seed, if there is one."""
+    found = (t for t in trials if t.architecture_id == architecture and fidelity(t) == level and t.seed == seed)
+    return min(found, key=lambda trial: trial.number, default=None)

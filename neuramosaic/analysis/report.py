@@ -18,6 +18,8 @@ from plotly.offline import get_plotlyjs
 from neuramosaic import seeds
 from neuramosaic.analysis.effects import component_effects
 from neuramosaic.analysis.leaderboard import compare_with_baseline, fidelity, leaderboard
+from neuramosaic.analysis.paired import paired_comparison
+from neuramosaic.analysis.payoff import source_shares
 from neuramosaic.analysis.plots import (
     Curves,
     best_so_far_figure,
@@ -25,6 +27,7 @@ from neuramosaic.analysis.plots import (
     loss_curves_figure,
     projection_figure,
 )
+from neuramosaic.analysis.predictions import assess_predictions
 from neuramosaic.codegen.generate import generate
 from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.space.architecture import Architecture
@@ -81,7 +84,7 @@ def _context(
     space: ArchitectureSpace,
     source_of: SourceOf | None,
 ) -> dict[str, Any]:
-    rows = leaderboard(trials)
+    rows, paired = leaderboard(trials), paired_comparison(trials)
     unit = str(study.task.get("unit", "nats per token"))
     incumbent = rows[0].trial if rows else None
     figures = _figures(trials, curves, space, unit) if rows else []
@@ -92,10 +95,14 @@ def _context(
         "rows": rows,
         "components": {row.trial.id: [name.split(":", 1)[-1] for name in row.trial.components] for row in rows},
         "comparison": compare_with_baseline(trials),
+        "paired": paired,
         "seeds": len({row.trial.seed for row in rows}),
         "incumbent": incumbent,
         "fidelity": fidelity,
-        "effects": component_effects(trials, rng=seeds.stream(0, "report", "effects")),
+        # The pairs of a comparison say more than groups that forget which trial belongs to which.
+        "effects": [] if paired else component_effects(trials, rng=seeds.stream(0, "report", "effects")),
+        "sources": source_shares(trials),
+        "predictions": assess_predictions(trials, rng=seeds.stream(0, "report", "predictions")),
         "unfinished_well": [t for t in trials if t.state in (TrialState.FAILED, TrialState.PRUNED)],
         "reason_length": REASON_LENGTH,
         "figures": figures,

@@ -40,7 +40,7 @@ class Call:
             not say how much.
         counted_usd: USD counted against a cap, likewise; None if no price is known.
         study: The study it belongs to, or None.
-        trial: The trial it was for, or None.
+        trial: The trial or the writing that it was for, or None; neither has to exist yet.
         created: UTC, ISO 8601; set when it is recorded.
     """
 

@@ -142,7 +142,11 @@ def _calls(db: Database) -> None:
         foreign_keys=[("study", "studies", "id"), ("trial", "trials", "id")],
     )
     db.table("calls").create_index(["study", "request", "attempt"])
-    # What was paid for is never rewritten.
+    _never_change_calls(db)
+
+
+def _never_change_calls(db: Database) -> None:
+    """Let nothing rewrite what was paid for."""
     for verb in ("UPDATE", "DELETE"):
         db.execute(
             f"""
@@ -220,5 +224,12 @@ def _writings(db: Database) -> None:
     components.add_column("writing", str)
 
 
+@migrations(name="0005_calls_before_trials")
+def _calls_before_trials(db: Database) -> None:
+    # A call is made for a trial before there is that trial, and for a writing: `trial` names it, and refers to no row.
+    db.table("calls").transform(drop_foreign_keys=("trial",))
+    _never_change_calls(db)
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 4
+LATEST = 5

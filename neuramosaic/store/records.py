@@ -171,6 +171,9 @@ class TrialOutcome:
         params: Parameters as counted in the sandbox.
         verification: The ladder, then the audit of the trained model: `[{"name", "passed", "message", "seconds"}]`.
         environment: Backend, image, versions, hardware, threads: what a reproduction needs to know.
+        function: Fingerprint of what the freshly initialised model computes, or None; see
+            `neuramosaic.verify.fingerprint`.
+        duplicate_of: The trial whose model computes the same function, if it was PRUNED for that.
     """
 
     state: TrialState
@@ -182,6 +185,8 @@ class TrialOutcome:
     params: int | None = None
     verification: tuple[Mapping[str, Any], ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
+    function: str | None = None
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True)

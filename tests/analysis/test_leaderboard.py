@@ -83,3 +83,29 @@ def test_a_study_without_results_has_empty_tables(trial: Any, architectures: lis
         assert leaderboard(trials) == []
         assert compare_with_baseline(trials) is None
         assert best_so_far(trials) == {}
+
+
+def test_without_the_baseline_of_its_seed_there_is_no_difference(trial: Any, architectures: list[Architecture]) -> None:
+    base, a = architectures[:2]
+    rows = leaderboard([trial(0, base, 2.0, source="baseline", seed=0), trial(1, a, 1.9, seed=1)])
+    assert {row.trial.number: row.difference for row in rows} == {0: 0.0, 1: None}
+    assert compare_with_baseline([row.trial for row in rows]) is None
+
+
+def test_of_several_seeds_the_first_is_compared_and_not_the_luckiest(
+    trial: Any, architectures: list[Architecture]
+) -> None:
+    base, a = architectures[:2]
+    losses = [
+        (base, 2.0, "baseline", 0),
+        (a, 2.1, "comparison", 0),
+        (base, 2.0, "baseline", 1),
+        (a, 1.5, "comparison", 1),
+    ]
+    trials = [
+        trial(number, design, loss, source=source, seed=seed)
+        for number, (design, loss, source, seed) in enumerate(losses)
+    ]
+    found = compare_with_baseline(trials)
+    assert found is not None
+    assert (found.best.number, found.baseline.number, found.candidates) == (1, 0, 1)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from neuramosaic.analysis.report import write_report
+from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.records import StudyRecord, TrialRecord, TrialState
 
@@ -142,3 +143,39 @@ def test_hostile_text_is_escaped_everywhere(write: Any, trials: list[TrialRecord
 def test_an_older_report_is_replaced(write: Any, trials: list[TrialRecord]) -> None:
     assert "No trial has finished yet" in write([])
     assert "No trial has finished yet" not in write(trials)
+
+
+def test_a_comparison_is_reported_pair_by_pair(write: Any, trial: Any, architectures: list[Architecture]) -> None:
+    losses = [[2.0, 1.97], [2.1, 2.066], [2.05, 2.021], [2.2, None]]
+    trials = [
+        trial(2 * seed + changed, architectures[changed], loss, source=("baseline", "comparison")[changed], seed=seed)
+        for seed, pair in enumerate(losses)
+        for changed, loss in enumerate(pair)
+    ]
+    page = Page(write(trials))
+    assert "Lower loss than the baseline at rung 0" in page.text
+    assert "0.0310 nats per byte below the baseline, 95 % interval 0.0244 to 0.0376, 3 seeds" in page.text
+    assert "Seed 3 is left out: the model with the component is FAILED: diverged at step 12." in page.text
+    assert "pairs" in page.ids
+    assert "was picked" not in page.text
+    assert "searched" not in page.text
+
+
+def test_sources_and_predictions_are_shown_where_there_are_any(write: Any, trials: list[TrialRecord]) -> None:
+    assert not {"sources", "predictions"} & set(Page(write(trials)).ids)
+    proposed = [
+        replace(
+            trial,
+            source="llm" if trial.number % 2 else "bayes",
+            proposal={"slot": "llm", "predicted_loss": 2.0} if trial.number % 2 else {"slot": "bayes"},
+            after=trial.number,
+        )
+        if trial.source != "baseline" and trial.rung == 0
+        else trial
+        for trial in trials
+    ]
+    page = Page(write(proposed))
+    assert {"sources", "predictions"} <= set(page.ids)
+    assert "llm 9 53 % 7" in page.text
+    assert "bayes 8 47 % 8" in page.text
+    assert "7 of 9 were measured: off by 0." in page.text

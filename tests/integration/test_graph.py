@@ -4,11 +4,9 @@ import itertools
 import re
 import threading
 import time
-from dataclasses import dataclass
 
 import pytest
 
-import graph.lab
 from graph.control import is_running, launch, request_stop
 from graph.session import create_study, extend_study, run_study
 from neuramosaic.errors import DataError, SandboxError, UsageError
@@ -16,30 +14,6 @@ from neuramosaic.store.records import StudyState, TrialState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 from sandbox.base import Exit
-from sandbox.scripted import ScriptedSandbox
-
-
-@dataclass
-class Laboratory:
-    """A workspace whose studies run in a scripted sandbox."""
-
-    workspace: object
-    sandbox: ScriptedSandbox
-
-    def trials(self, study):
-        with Store.open(self.workspace) as store:
-            return store.trials(study)
-
-    def study(self, study):
-        with Store.open(self.workspace) as store:
-            return store.study(study)
-
-
-@pytest.fixture
-def laboratory(tmp_path, monkeypatch, answer):
-    made = Laboratory(tmp_path / "ws", ScriptedSandbox(answer))
-    monkeypatch.setattr(graph.lab, "create_sandbox", lambda name, config, on_progress: made.sandbox)
-    return made
 
 
 def sequence(trials):

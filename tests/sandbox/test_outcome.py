@@ -57,6 +57,38 @@ def test_a_complete_trial(tmp_path: Path) -> None:
     assert told.verification == tuple(PASSED["checks"] + AUDIT["checks"])
 
 
+FUNCTION = "f1:" + ",".join(f"{number}.500000e-01" for number in range(1, 10)) + ",1.000000e+00" * 8
+OTHER = FUNCTION.replace("2.5", "2.6", 1)
+
+
+def test_a_function_that_the_request_knows_prunes_the_trial(tmp_path: Path) -> None:
+    untrained = {"verification": PASSED, "training": None, "function": FUNCTION, "environment": {}}
+    request = REQUEST | {"known_functions": {OTHER: "recall-1.2", FUNCTION: "recall-1.7"}}
+    told = trial_outcome(ended(tmp_path, untrained), request)
+    assert told.state is TrialState.PRUNED
+    assert told.reason == "computes the same function as trial 7, with the same training numbers"
+    assert (told.duplicate_of, told.function, told.metrics) == ("recall-1.7", FUNCTION, {})
+
+
+@pytest.mark.parametrize("known", [{}, {"known_functions": {OTHER: "recall-1.2"}}])
+def test_a_job_cannot_call_itself_known(tmp_path: Path, known: dict[str, Any]) -> None:
+    untrained = {"verification": PASSED, "training": None, "function": FUNCTION}
+    told = trial_outcome(ended(tmp_path, untrained), REQUEST | known)
+    assert (told.state, told.reason, told.duplicate_of) == (TrialState.FAILED, "result.json has no training", None)
+
+
+def test_the_function_of_a_complete_trial_is_kept(tmp_path: Path) -> None:
+    told = trial_outcome(ended(tmp_path, RESULT | {"function": FUNCTION}), REQUEST)
+    assert (told.state, told.function, told.duplicate_of) == (TrialState.COMPLETE, FUNCTION, None)
+
+
+def test_a_model_that_fails_verification_is_no_duplicate(tmp_path: Path) -> None:
+    failed = {"passed": False, "checks": [{"name": "causal", "passed": False, "message": "leak", "seconds": 0.1}]}
+    request = REQUEST | {"known_functions": {FUNCTION: "recall-1.7"}}
+    told = trial_outcome(ended(tmp_path, {"verification": failed, "function": FUNCTION}), request)
+    assert (told.state, told.duplicate_of) == (TrialState.FAILED, None)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -70,6 +102,8 @@ def test_a_complete_trial(tmp_path: Path) -> None:
         (b'"' + b"x" * 2**21 + b'"', "more than the 1048576 accepted"),
         ([1], "dictionary"),
         (RESULT | {"extra": 1}, "extra: Extra inputs are not permitted"),
+        (RESULT | {"function": "f1:" + "9" * 500}, "function: String should match pattern"),
+        (RESULT | {"function": FUNCTION + "\n"}, "function: String should match pattern"),
         (RESULT | {"training": TRAINING | {"val_loss": "1.5"}}, "training.val_loss"),
         (RESULT | {"training": TRAINING | {"val_loss": -1.0}}, "training.val_loss"),
         (RESULT | {"training": TRAINING | {"steps": True}}, "training.steps"),

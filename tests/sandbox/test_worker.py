@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from neuramosaic.tasks.files import write_task_data
 from neuramosaic.tasks.registry import create_task
-from sandbox.worker import finite, wait_for
+from sandbox.worker import wait_for
+from sandbox.worker_result import finite
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 120
@@ -124,6 +125,30 @@ def test_a_trial_repeats_itself_to_the_last_bit_and_another_seed_differs(tmp_pat
     environment = result["environment"]
     assert (environment["torch"], environment["threads"], environment["device"]) == (torch.__version__, 1, "cpu")
     assert {"python", "numpy", "cpu", "platform"} <= set(environment)
+
+
+def test_a_function_that_is_known_is_not_trained_again(tmp_path, task):
+    data, description = task
+    code, first, _, stderr = run(tmp_path / "a", trial(description, seed=1), {"model.py": MODEL}, data)
+    assert code == 0, stderr
+    assert first["training"]["stopped"] == "finished"
+    # The same function, its sum taken in another order and its parameters under other names.
+    same = (
+        MODEL.replace("self.mix", "self.blend")
+        .replace("x + self.blend(", "self.blend(")
+        .replace("dim=-1)))", "dim=-1)) + x)")
+    )
+    assert same != MODEL
+    other = MODEL.replace("x[:, :-1]", "x[:, :-1] * 1.01")
+    known = {"f1:" + ",".join(["1.000000e+00"] * 17): "recall-1.2", first["function"]: "recall-1.3"}
+    for name, model, seed, trained in (("b", same, 1, False), ("c", other, 1, True), ("d", MODEL, 2, True)):
+        request = trial(description, seed=seed, known_functions=known)
+        code, result, _, stderr = run(tmp_path / name, request, {"model.py": model}, data)
+        assert code == 0, stderr
+        assert result["verification"]["passed"]
+        assert ("training" in result and result["training"] is not None) is trained
+        assert (tmp_path / name / "out" / "weights.safetensors").exists() is trained
+        assert ("audit" in result and result["audit"] is not None) is trained
 
 
 def test_a_model_that_fails_verification_is_not_trained(tmp_path, task):

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from neuramosaic.errors import StoreError
 from neuramosaic.store.ledger import Call, Ledger, Spent
-from neuramosaic.store.migrations import LATEST
+from neuramosaic.store.migrations import LATEST, migrations
 from neuramosaic.store.records import TrialState
 from neuramosaic.store.store import FILE_NAME, Store
 
@@ -85,6 +86,34 @@ def test_a_recorded_call_never_changes(store: Store) -> None:
         for statement in ("UPDATE calls SET answer = 'x'", "DELETE FROM calls"):
             with pytest.raises(sqlite3.IntegrityError, match="never change"):
                 raw.execute(statement)
+    raw.close()
+
+
+def test_a_call_may_be_for_a_trial_or_a_writing_that_does_not_exist_yet(store: Store) -> None:
+    ledger = Ledger(store)
+    for trial in ("recall-1.5", "recall-1.c0", "c3"):
+        ledger.record(dataclasses.replace(CALL, study="recall-1", trial=trial))
+        assert len(ledger.calls("recall-1", trial=trial)) == 1
+
+
+def test_calls_that_were_recorded_before_are_kept_by_the_upgrade(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / FILE_NAME)
+    db = Database(raw)
+    migrations.apply(db, stop_before="0005_calls_before_trials")
+    row = {**dataclasses.asdict(CALL), "messages": "[]", "parameters": "{}", "created": "2026-01-01"}
+    db["calls"].insert_all([{**row, "attempt": attempt} for attempt in (1, 2)])
+    db.execute("PRAGMA user_version = 4")
+    raw.commit()
+    raw.close()
+    with Store.open(tmp_path) as store:
+        assert [call.attempt for call in Ledger(store).calls()] == [1, 2]
+        Ledger(store).record(dataclasses.replace(CALL, attempt=3, trial="c0"))
+    with sqlite3.connect(tmp_path / FILE_NAME) as raw:
+        assert raw.execute("SELECT id, trial FROM calls").fetchall() == [(1, None), (2, None), (3, "c0")]
+        with pytest.raises(sqlite3.IntegrityError, match="never change"):
+            raw.execute("DELETE FROM calls")
+        indexed = raw.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index' AND tbl_name = 'calls'")
+        assert indexed.fetchone() == (1,)
     raw.close()
 
 

@@ -126,3 +126,35 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         yield mount
     finally:
         subprocess.run(["umount", "--lazy", str(mount)], **options)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "named"),
+    [
+        ("--llm opnai", 2, "llm: 'opnai' is not valid: expected 'none', 'local', 'openai' or 'replay'"),
+        ("--llm openai", 2, "OPENAI_API_KEY is not set"),
+        ("--llm openai --base-url ftp://x", 2, "base_url: 'ftp://x'"),
+        ("--llm openai --base-url http://127.0.0.1:9/v1?key=abc", 2, "without a password or anything after a '?'"),
+        ("--llm openai --base-url http://127.0.0.1:9/v1 --max-usd 1", 2, "the price of 'gpt-5-mini' is not known"),
+        ("--llm openai --gguf x.gguf", 2, "language model 'openai' takes model and url, not gguf"),
+        ("--model gpt-5", 2, "llm_model needs a language model: name one with --llm"),
+        ("--max-usd 1 --max-llm-tokens 5k", 2, "max_usd, max_llm_tokens need a language model"),
+        ("--llm openai --max-llm-tokens many", 2, "max_llm_tokens: 'many'"),
+        ("--llm openai --new-components -1", 2, "new_components: -1"),
+        ("--llm replay", 2, "a replay needs the name of the study"),
+        ("--llm replay --replay recall-7", 1, "no study 'recall-7'"),
+    ],
+)
+def test_options_of_a_language_model_that_make_none(
+    run: Run, cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, status: int, named: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert_refused(run("--task", "recall", *words.split()), status, named)
+    assert cli("studies", "-w", tmp_path / "w", "--json").out in ("[]\n", "")
+
+
+def test_a_local_model_that_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.llm.local.importlib.util.find_spec", lambda name: None)
+    done = run("--task", "recall", "--llm", "local")
+    assert_refused(done, 1, "xllamacpp is not installed", "make local-llm")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from neuramosaic.errors import UnknownNameError, UsageError
+from neuramosaic.errors import UnknownNameError
 from ui.failures import DONE, FAILED, complain
 from ui.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from ui.output import notices, print_json, results
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
-    from agents.llm.base import Provider
     from agents.llm.connection import Connection
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
+#: Those that a call says something about: a replay has no model.
 PROVIDERS = ("openai", "local")
 
 
@@ -60,16 +59,22 @@ def call_once(
     import numpy as np
 
     from agents.llm.connection import check_connection
+    from agents.llm.providers import ProviderChoice, check_provider, create_provider
     from neuramosaic.store.ledger import Ledger
     from neuramosaic.store.store import Store
 
-    with notices().status("starting ...") as spinner:
-        asked = _provider(provider, model, base_url, gguf, timeout, spinner.update)
-    try:
-        with Store.open(workspace) as store, notices().status(f"asking {asked.model} ..."):
-            connection = check_connection(asked, Ledger(store), rng=np.random.default_rng())
-    finally:
-        asked.close()
+    if provider not in PROVIDERS:
+        raise UnknownNameError("language model", provider, PROVIDERS)
+    choice = ProviderChoice(provider, model=model, url=base_url, gguf=gguf, timeout_s=timeout)
+    check_provider(choice)
+    with Store.open(workspace) as store:
+        with notices().status("starting ...") as spinner:
+            asked = create_provider(choice, Ledger(store), on_progress=spinner.update)
+        try:
+            with notices().status(f"asking {asked.model} ..."):
+                connection = check_connection(asked, Ledger(store), rng=np.random.default_rng())
+        finally:
+            asked.close()
     if as_json:
         print_json(connection.to_json())
     elif connection.works:
@@ -77,35 +82,6 @@ def call_once(
     if not connection.works:
         complain(f"{connection.model} does not work: {connection.problem}")
     return DONE if connection.works else FAILED
-
-
-def _provider(
-    name: str,
-    model: str | None,
-    base_url: str | None,
-    gguf: Path | None,
-    timeout_s: float,
-    on_progress: Callable[[str], None],
-) -> Provider:
-    """Make the provider that the options speak of.
-
-    Raises:
-        UnknownNameError: If there is no such provider.
-        UsageError: If the options make none.
-    """
-    if name not in PROVIDERS:
-        raise UnknownNameError("provider", name, PROVIDERS)
-    if name == "local":
-        if model is not None or base_url is not None:
-            raise UsageError("--provider local takes --gguf, neither --model nor --base-url")
-        from agents.llm.local import LocalProvider
-
-        return LocalProvider(gguf, timeout_s=timeout_s, on_progress=on_progress)
-    if gguf is not None:
-        raise UsageError("--gguf needs --provider local")
-    from agents.llm.openai import DEFAULT_MODEL, OpenAIProvider
-
-    return OpenAIProvider(model or DEFAULT_MODEL, base_url=base_url, timeout_s=timeout_s)
 
 
 def _summary(connection: Connection) -> Text:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from neuramosaic.errors import UsageError
 from ui.commands.opening import opened, study_of
 from ui.failures import DONE
-from ui.options import DEFAULT_WORKSPACE, AsJson, MaxHours, SandboxName, StudyName, Trials, Workers, Workspace
+from ui.options import (
+    DEFAULT_WORKSPACE,
+    LLM_PANEL,
+    AsJson,
+    BaseUrl,
+    MaxHours,
+    MaxLlmTokens,
+    MaxUsd,
+    ModelFile,
+    ModelName,
+    SandboxName,
+    StudyName,
+    Trials,
+    Workers,
+    Workspace,
+)
 from ui.output import notices, print_json, results, say
-
-if TYPE_CHECKING:  # imported where it is used, so that --help is quick
-    pass
 
 app = typer.Typer(rich_markup_mode="rich")
 PANEL = "Studies"
@@ -46,12 +58,43 @@ def run(
     sandbox: SandboxName = None,
     workers: Workers = None,
     max_hours: MaxHours = None,
-    llm: Annotated[str | None, typer.Option("--llm", metavar="none", help="Language model.")] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            "--llm",
+            metavar="PROVIDER",
+            help="Language model that proposes and writes beside the algorithms: none, local, openai, replay; auto is "
+            "local where it is installed, else none.",
+            rich_help_panel=LLM_PANEL,
+        ),
+    ] = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    gguf: ModelFile = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay", metavar="STUDY", help="replay: the study that is repeated.", rich_help_panel=LLM_PANEL
+        ),
+    ] = None,
+    max_usd: MaxUsd = None,
+    max_llm_tokens: MaxLlmTokens = None,
+    new_components: Annotated[
+        int | None,
+        typer.Option(
+            "--new-components",
+            metavar="N",
+            help="Components, at most, that the language model may have written.",
+            rich_help_panel=LLM_PANEL,
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the study and return at once.")] = False,
     as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> int:
     """Start a study and watch it: propose, write, verify and train models, and learn from each.
+
+    A replay repeats a study that asked a language model, with the answers of its ledger and no model present.
 
     The study runs in a process of its own. Ctrl-C stops it in good order; closing the terminal stops nothing.
 
@@ -59,6 +102,8 @@ def run(
       neuramosaic run --task python-code --trials 16 --params 300k
       neuramosaic run --task text:notes.txt --max-hours 8 --detach
       neuramosaic run study.yaml --seed 1 --json
+      neuramosaic run --llm openai --model gpt-5-mini --max-usd 2
+      neuramosaic run --llm replay --replay python-code-1
     """
     from graph.session import create_study
     from neuramosaic.study import StudyConfig
@@ -77,12 +122,21 @@ def run(
         "sandbox": sandbox,
         "workers": workers,
         "max_hours": max_hours,
-        "llm": llm,
+        "llm": _with_auto(llm, config),
+        "llm_model": model,
+        "llm_url": base_url,
+        "llm_gguf": str(gguf) if gguf is not None else None,
+        "replay": replay,
+        "max_usd": max_usd,
+        "max_llm_tokens": max_llm_tokens,
+        "new_components": new_components,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     asked = StudyConfig.from_file(config, overrides) if config else StudyConfig.from_mapping(overrides)
     study = create_study(asked, workspace)
-    say(f"study {study}: {asked.task}, workspace {workspace}")
+    with opened(workspace) as store:
+        task = store.study(study).config["task"]
+    say(f"study {study}: {task}, workspace {workspace}")
     if asked.sandbox == "process":
         say(WARNING, "yellow")
     if detach:
@@ -97,6 +151,8 @@ def resume(
     max_hours: MaxHours = None,
     workers: Workers = None,
     sandbox: SandboxName = None,
+    max_usd: MaxUsd = None,
+    max_llm_tokens: MaxLlmTokens = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the study and return at once.")] = False,
     as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
@@ -108,6 +164,7 @@ def resume(
     Examples:
       neuramosaic resume python-code-1
       neuramosaic resume python-code-1 --trials 32
+      neuramosaic resume python-code-1 --max-usd 5
     """
     from graph.control import is_running
     from graph.session import extend_study
@@ -121,11 +178,18 @@ def resume(
             f"study {study} is running: watch it with 'neuramosaic status {study} --follow', "
             f"or stop it with 'neuramosaic stop {study}'"
         )
-    given = {"trials": trials, "max_hours": max_hours, "workers": workers, "sandbox": sandbox}
+    given = {
+        "trials": trials,
+        "max_hours": max_hours,
+        "workers": workers,
+        "sandbox": sandbox,
+        "max_usd": max_usd,
+        "max_llm_tokens": max_llm_tokens,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         extend_study(study, workspace, changes)
-    elif record.state == "FINISHED":
+    elif record.state == "FINISHED" and not record.message:
         say(f"study {study} is finished: to go on, raise its {record.config['trials']} trials with --trials N")
     if detach:
         return conclude_detached(study, workspace, as_json=as_json)
@@ -197,8 +261,32 @@ def status(
             print_json(snapshot.to_json())
             return DONE
         results().print(panel(snapshot))
+        if snapshot.predictions:
+            results().print(f"\npredictions of the model: {snapshot.predictions.verdict}", markup=False, soft_wrap=True)
         if snapshot.study.message:
             results().print(f"\n{snapshot.study.state}: {snapshot.study.message}", markup=False, soft_wrap=True)
         if not alive and snapshot.study.state != "FINISHED":
             results().print(f"\nnot running; go on with 'neuramosaic resume {name}'", soft_wrap=True)
         return DONE
+
+
+def _with_auto(llm: str | None, config: Path | None) -> str | None:
+    """Return the provider that is meant.
+
+    `auto` leaves it to a configuration that names one; else it is the local model if that can run here, else none, and
+    it is said what it would need.
+    """
+    if llm != "auto":
+        return llm
+    from agents.llm.base import ProviderUnavailableError
+    from agents.llm.local import check_local
+    from neuramosaic.study import StudyConfig
+
+    if config is not None and "llm" in StudyConfig.from_file(config).model_fields_set:
+        return None
+    try:
+        check_local()
+    except ProviderUnavailableError as error:
+        say(f"no language model in this study: {error.problem}; to have one: {error.remedy}")
+        return "none"
+    return "local"

@@ -1,0 +1,69 @@
+"""Where a study's components are written: a writer, and a bench of its own that starts with the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.bench import Bench
+from agents.llm.client import LanguageModel
+from agents.writer.result import Written
+from neuramosaic.components.registry import Catalogue
+from neuramosaic.store.records import WritingRecord
+from neuramosaic.store.store import Store
+
+if TYPE_CHECKING:
+    from agents.writer.writer import ComponentWriter
+
+
+class Workshop:
+    """Writes components for one study. Most studies ask for none until they are well under way, some never do.
+
+    Args:
+        model: Who writes.
+        store: Store of the workspace.
+        workspace: Its directory.
+        backend: The sandbox in which components are verified: the one in which the study's trials run.
+        on_progress: Told how a writing goes, as a line for people; may raise to end it.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        store: Store,
+        workspace: Path,
+        *,
+        backend: str,
+        on_progress: Callable[[str], None],
+    ) -> None:
+        self._model, self._store, self._workspace = model, store, workspace
+        self._backend, self._on_progress = backend, on_progress
+        self._open = ExitStack()
+        self._writer: ComponentWriter | None = None
+
+    def write(self, writing: WritingRecord, known: Catalogue, *, again: bool = False) -> Written:
+        """Write a component, and prove it; what was asked before is in the ledger and not asked again.
+
+        Args:
+            writing: An OPEN writing.
+            known: The components that exist.
+            again: Whether it is written even if the same card is known to have failed.
+
+        Raises:
+            BudgetSpentError: If the study's cap is reached; the writing is still OPEN.
+            SandboxError: If the sandbox failed.
+        """
+        from agents.writer.writer import ComponentWriter
+
+        if self._writer is None:
+            bench = self._open.enter_context(Bench(self._backend))
+            self._writer = ComponentWriter(
+                self._model, bench, self._store, self._workspace, on_progress=self._on_progress
+            )
+        return self._writer.write(writing, known, again=again)
+
+    def close(self) -> None:
+        """Stop the bench."""
+        self._open.close()
