@@ -152,7 +152,7 @@ class Architect:
                 card = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=slot, trial=name)
             except UsageError as error:
                 return str(error)
-            if card.name in {writing.name for writing in writings}:
+            if card.name in {writing.name for writing in failed}:
                 return f"{card.name!r} was tried already: have another idea"
             return card
 
