@@ -1,4 +1,4 @@
-"""A component in a file of a person's own: read and parsed here, never run."""
+"""A component in a file of a person's own, or in a text: read and parsed here, never run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_component(
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    found = _class(source, path, class_name)
+    found = _class(source, str(path), class_name)
     if card is None:
         card = Card.from_mapping(
             {
@@ -56,36 +56,48 @@ def read_component(
     for option, said, written in (("--slot", slot, str(card.slot)), ("--name", name, card.name)):
         if said is not None and said != written:
             raise UsageError(f"{option} says {said!r}, the card says {written!r}: leave the option out")
-    spec = ComponentSpec(
-        name=card.name,
-        slot=card.slot,
-        class_name=found.name,
-        summary=card.summary,
-        source=source,
-        hyperparameters=card.domains(),
-        paper=card.paper,
-        cost=card.cost,
-        provenance=Provenance.OWN,
-        uses_position=card.slot is Slot.MIXER and _takes_position(found),
-    )
-    return spec, card
+    return _spec(source, found, card, Provenance.OWN), card
 
 
-def _class(source: str, path: Path, name: str | None) -> ast.ClassDef:
+def parse_component(
+    source: str, card: Card, *, where: str, class_name: str | None = None, provenance: Provenance = Provenance.OWN
+) -> ComponentSpec:
+    """Return the component that a text and its card describe, not yet counted.
+
+    Args:
+        source: The text of a Python file with the component's class.
+        card: What it is to be.
+        where: What to call the text in messages.
+        class_name: Class in the text; its only `nn.Module` if not given.
+        provenance: Where the text came from.
+
+    Raises:
+        UnknownNameError: If there is no such class.
+        UsageError: If it is no Python, or it is not clear which class is meant.
+    """
+    return _spec(source, _class(source, where, class_name), card, provenance)
+
+
+def _spec(source: str, node: ast.ClassDef, card: Card, provenance: Provenance) -> ComponentSpec:
+    uses_position = card.slot is Slot.MIXER and _takes_position(node)
+    return card.spec(source, node.name, provenance=provenance, uses_position=uses_position)
+
+
+def _class(source: str, where: str, name: str | None) -> ast.ClassDef:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
-        where, what = getattr(error, "lineno", "?"), getattr(error, "msg", error)
-        raise UsageError(f"{path} is not Python: line {where}: {what}") from error
+        line, what = getattr(error, "lineno", "?"), getattr(error, "msg", error)
+        raise UsageError(f"{where} is not Python: line {line}: {what}") from error
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if name is not None:
         for node in classes:
             if node.name == name:
                 return node
-        raise UnknownNameError(f"class in {path.name}", name, (node.name for node in classes))
+        raise UnknownNameError(f"class in {where}", name, (node.name for node in classes))
     modules = [node for node in classes if any(ast.unparse(base).endswith("Module") for base in node.bases)]
     if len(modules) != 1:
-        raise UsageError(f"{path} has {len(modules)} classes that derive from nn.Module: say which with --class")
+        raise UsageError(f"{where} has {len(modules)} classes that derive from nn.Module: say which with --class")
     return modules[0]
 
 

@@ -9,8 +9,7 @@ from agents.bench import Bench
 from agents.component_file import read_component
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
-from neuramosaic.components.spec import ComponentSpec
-from neuramosaic.errors import UnknownNameError, UsageError
+from neuramosaic.errors import UsageError
 from neuramosaic.verify.catalogue import verification_job
 
 
@@ -39,14 +38,14 @@ def verify_component(
     Raises:
         UnknownNameError: If there is no such component.
         UsageError: If the file cannot be read, the name is ambiguous, or a card is given for a component by name.
-        SandboxError: If the sandbox failed, or the code brought its worker down before there was a verdict.
+        SandboxError: If the sandbox itself failed.
     """
     if target.endswith(".py"):
         spec, card = read_component(Path(target), card, slot=slot, class_name=class_name)
     elif card is not None:
         raise UsageError(f"--card is for a file: {target!r} has its own card")
     else:
-        spec = _from_catalogue(target, slot, known)
+        spec = known.find(target, slot)
     work = verification_job(spec, known, properties=card.claims() if card else None)
     with Bench(backend) as bench:
         verdict = bench.verify(spec.name, work, spec.defaults())
@@ -58,14 +57,3 @@ def verify_component(
         "verified": verdict.passed,
         "checks": verdict.checks,
     }
-
-
-def _from_catalogue(name: str, slot: str | None, known: Catalogue) -> ComponentSpec:
-    if slot is not None:
-        return known.get(slot, name)
-    found = [spec for spec in known.specs if spec.name == name]
-    if not found:
-        raise UnknownNameError("component", name, (spec.name for spec in known.specs))
-    if len(found) > 1:
-        raise UsageError(f"{name!r} exists as {' and '.join(spec.slot for spec in found)}: say which with --slot")
-    return found[0]

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from neuramosaic.components.spec import CostClass, Slot
+from neuramosaic.components.rule import ParameterRule
+from neuramosaic.components.spec import ComponentSpec, CostClass, Provenance, Slot
 from neuramosaic.errors import InvalidValueError, UnknownOptionError, UsageError
 from neuramosaic.space.domains import Categorical, Float, Integer, Parameter
 
@@ -165,6 +166,38 @@ class Card(_Part):
     def domains(self) -> tuple[Parameter, ...]:
         """Return its hyper-parameters as parameters of the space, in order."""
         return tuple(item.parameter() for item in self.hyperparameters)
+
+    def spec(
+        self,
+        source: str,
+        class_name: str,
+        *,
+        provenance: Provenance,
+        uses_position: bool = False,
+        counts: ParameterRule | None = None,
+    ) -> ComponentSpec:
+        """Return the component that a class is if it is what the card says.
+
+        Args:
+            source: Text of the file that holds the class.
+            class_name: The class.
+            provenance: Where the source came from.
+            uses_position: Whether the class takes `position=`.
+            counts: How many parameters it has, once it was measured.
+        """
+        return ComponentSpec(
+            name=self.name,
+            slot=self.slot,
+            class_name=class_name,
+            summary=self.summary,
+            source=source,
+            hyperparameters=self.domains(),
+            paper=self.paper,
+            cost=self.cost,
+            provenance=provenance,
+            uses_position=uses_position,
+            counts=counts,
+        )
 
     def claims(self) -> dict[str, bool | int]:
         """Return the properties that it claims, by name."""

@@ -11,7 +11,7 @@ from typing import Any
 from neuramosaic.canonical import content_id
 from neuramosaic.components.catalogue import built_in
 from neuramosaic.components.spec import ComponentSpec, Slot
-from neuramosaic.errors import InvalidValueError, UnknownNameError
+from neuramosaic.errors import InvalidValueError, UnknownNameError, UsageError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -52,6 +52,27 @@ class Catalogue:
         if (wanted, name) not in self._specs:
             raise UnknownNameError(wanted, name, (spec.name for spec in self.slot(wanted)))
         return self._specs[wanted, name]
+
+    def find(self, name: str, slot: Slot | str | None = None) -> ComponentSpec:
+        """Return a component by its name, in whichever slot has it.
+
+        Args:
+            name: Its name.
+            slot: Its slot; needed where several slots have the name.
+
+        Raises:
+            UnknownNameError: If there is no such slot, or no component of that name.
+            UsageError: If several slots have the name and none was given.
+        """
+        if slot is not None:
+            return self.get(slot, name)
+        found = [spec for spec in self.specs if spec.name == name]
+        if not found:
+            raise UnknownNameError("component", name, {spec.name for spec in self.specs})
+        if len(found) > 1:
+            slots = " and ".join(spec.slot for spec in found)
+            raise UsageError(f"component {name!r} exists as {slots}: say which slot is meant")
+        return found[0]
 
     def add(self, spec: ComponentSpec) -> None:
         """Add a component. Its names become part of generated code, so they must be plain identifiers.

@@ -230,6 +230,8 @@ class Store:
         with self.write() as db:
             row = {**asdict(record), "created": now()}
             row["rule"], row["checks"] = canonical_json(record.rule), canonical_json([*map(dict, record.checks)])
+            for present in self._versions(record.slot, record.name, record.version):
+                row = {key: value for key, value in present.items() if key != "id"}
             names = ", ".join(f'"{name}"' for name in row)
             db.conn.execute(
                 f"INSERT OR REPLACE INTO components ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
@@ -249,10 +251,14 @@ class Store:
         Raises:
             NotFoundError: If there is none.
         """
-        rows = self.rows("SELECT * FROM components WHERE slot = ? AND name = ? AND version = ?", (slot, name, version))
+        rows = self._versions(slot, name, version)
         if not rows:
             raise NotFoundError(f"version {version} of {slot}", name)
         return _component(rows[0])
+
+    def _versions(self, slot: str, name: str, version: str) -> list[dict[str, Any]]:
+        """Return the row of one version of an added component, if there is one."""
+        return self.rows("SELECT * FROM components WHERE slot = ? AND name = ? AND version = ?", (slot, name, version))
 
     # -- trials --------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 from neuramosaic.components import registry
 from neuramosaic.components.registry import Catalogue, catalogue, register_component
 from neuramosaic.components.spec import ComponentSpec, Provenance, Slot
-from neuramosaic.errors import InvalidValueError, UnknownNameError
+from neuramosaic.errors import InvalidValueError, UnknownNameError, UsageError
 
 NEW = ComponentSpec("echo", Slot.MIXER, "Echo", "Does nothing", "class Echo: ...\n", provenance=Provenance.DESIGNED)
 
@@ -79,3 +79,18 @@ def test_the_catalogue_does_not_import_torch() -> None:
         "import sys; from neuramosaic.components import registry; registry.catalogue(); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_a_component_is_found_by_its_name_alone_where_one_slot_has_it():
+    known = catalogue()
+    assert known.find("attention") is known.get("mixer", "attention")
+    assert known.find("none", "position") is known.get("position", "none")
+    twice = dataclasses.replace(known.get("mixer", "attention"), slot=Slot.CHANNEL)
+    known.add(twice)
+    with pytest.raises(UsageError, match="component 'attention' exists as mixer and channel: say which slot is meant"):
+        known.find("attention")
+    assert known.find("attention", "channel") is twice
+    with pytest.raises(UnknownNameError, match="unknown component 'atention': did you mean 'attention'"):
+        known.find("atention")
+    with pytest.raises(UnknownNameError, match="unknown norm 'attention'"):
+        known.find("attention", "norm")

@@ -10,7 +10,7 @@ from neuramosaic.components.card import Card
 from neuramosaic.components.registry import catalogue
 from neuramosaic.components.rule import ParameterRule
 from neuramosaic.components.spec import Provenance
-from neuramosaic.errors import NotFoundError
+from neuramosaic.errors import NotFoundError, StoreError
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.components import CARD, SOURCE, study_catalogue, workspace_catalogue
 from neuramosaic.store.migrations import LATEST, migrations
@@ -26,14 +26,14 @@ def store(tmp_path):
         yield store
 
 
-def add(store, version, source="raise SystemExit('executed')\n", name="mine"):
+def add(store, version, source="raise SystemExit('executed')\n", name="mine", **fields):
     card = Card(name=name, slot="mixer", summary=f"version {version}", cost="linear")
     commit = CodeRepository(store.path.parent / "code").commit(
         f"mixer/{name}/{version}", {SOURCE: source, CARD: card.to_yaml()}, name, namespace="components"
     )
     rule = ParameterRule((), ((),), (((10, 1, 0),),)).to_json()
     return store.add_component(
-        ComponentRecord("mixer", name, version, "Mine", True, rule, CHECKS, commit, origin="mine.py")
+        ComponentRecord("mixer", name, version, "Mine", True, rule, CHECKS, commit, origin="mine.py", **fields)
     )
 
 
@@ -52,6 +52,18 @@ def test_a_component_comes_back_as_it_was_added_and_its_code_does_not_run(store)
     assert "executed" in spec.source
 
 
+def test_who_made_a_component_is_known(store):
+    add(store, "aaa", provenance="designed", writing="c3")
+    assert workspace_catalogue(store).get("mixer", "mine").provenance is Provenance.DESIGNED
+    assert store.component("mixer", "mine", "aaa").writing == "c3"
+
+
+def test_no_component_of_a_workspace_passes_for_the_catalogues_own(store):
+    add(store, "aaa", provenance="catalogue")  # whose code is counted on the host
+    with pytest.raises(StoreError, match="mixer 'mine' of the workspace cannot be one of the catalogue's own"):
+        workspace_catalogue(store)
+
+
 def test_a_study_keeps_the_versions_that_it_was_made_with(store):
     before = study(store)
     add(store, "aaa")
@@ -68,10 +80,10 @@ def test_a_study_keeps_the_versions_that_it_was_made_with(store):
 
 
 def test_adding_a_version_again_makes_it_the_newest(store):
-    add(store, "aaa")
+    first = add(store, "aaa", provenance="designed", writing="c0")
     add(store, "bbb")
-    add(store, "aaa")
-    assert [item.version for item in store.components()] == ["aaa"]
+    assert add(store, "aaa") == first
+    assert store.components() == [first]
     assert store.component("mixer", "mine", "bbb").version == "bbb"
     with pytest.raises(NotFoundError, match="no version ddd of mixer 'mine'"):
         store.component("mixer", "mine", "ddd")

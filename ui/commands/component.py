@@ -9,14 +9,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from neuramosaic.errors import UnknownNameError, UsageError
+from neuramosaic.errors import UnknownNameError
 from ui.failures import DONE, FAILED
 from ui.options import DEFAULT_WORKSPACE, AsJson, SandboxName, Workspace
 from ui.output import notices, print_json, results, say
 from ui.tables import checks_table, plain_table
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
-    from neuramosaic.components.registry import Catalogue
     from neuramosaic.components.spec import ComponentSpec
     from neuramosaic.store.records import ComponentRecord
 
@@ -70,8 +69,9 @@ def list_components(slot: SlotName = None, as_json: AsJson = False, workspace: W
       neuramosaic component list --slot mixer
     """
     from neuramosaic.components.spec import Slot
+    from neuramosaic.store.components import known_components
 
-    known, added = _workspace(workspace)
+    known, added = known_components(workspace)
     specs = known.slot(slot) if slot else tuple(spec for each in Slot for spec in known.slot(each))
     if as_json:
         print_json([_summary(spec, added) for spec in specs])
@@ -105,8 +105,10 @@ def show_component(
       neuramosaic component show recurrence
       neuramosaic component show none --slot position --code
     """
-    known, added = _workspace(workspace)
-    spec = _find(name, slot, known)
+    from neuramosaic.store.components import known_components
+
+    known, added = known_components(workspace)
+    spec = known.find(name, slot)
     console = results()
     if as_json:
         print_json({**_summary(spec, added), "source": spec.source})
@@ -136,6 +138,7 @@ def verify(
     """
     from agents.verifier import verify_component
     from neuramosaic.components.card import Card
+    from neuramosaic.store.components import known_components
     from sandbox.process import WARNING
 
     if sandbox == "process":
@@ -143,7 +146,7 @@ def verify(
     with notices().status(f"verifying {target} ..."):
         report = verify_component(
             target,
-            _workspace(workspace)[0],
+            known_components(workspace)[0],
             slot=slot,
             class_name=class_name,
             card=Card.from_file(card) if card else None,
@@ -206,37 +209,6 @@ def add(
         verdict = Text("not verified, nothing added", "bold red").append(f" ({report['backend']} sandbox", "default")
         console.print(verdict.append(f"; {settings})" if settings else ")", "default"))
     return DONE if verified else FAILED
-
-
-def _workspace(workspace: Path) -> tuple[Catalogue, dict[tuple[str, str], ComponentRecord]]:
-    """Return the components of a workspace, and what is recorded of those that were added to it, by slot and name."""
-    from neuramosaic.components.registry import catalogue
-    from neuramosaic.store.components import catalogue_with
-    from neuramosaic.store.store import FILE_NAME, Store
-
-    if not (workspace / FILE_NAME).exists():
-        return catalogue(), {}
-    with Store.open(workspace, create=False) as store:
-        records = store.components()
-        return catalogue_with(store, records), {(record.slot, record.name): record for record in records}
-
-
-def _find(name: str, slot: str | None, known: Catalogue) -> ComponentSpec:
-    """Return a component by name, in whichever slot has it.
-
-    Raises:
-        UnknownNameError: If no slot has it.
-        UsageError: If several slots have it.
-    """
-    if slot is not None:
-        return known.get(slot, name)
-    found = [spec for spec in known.specs if spec.name == name]
-    if not found:
-        raise UnknownNameError("component", name, {spec.name for spec in known.specs})
-    if len(found) > 1:
-        slots = " or --slot ".join(spec.slot for spec in found)
-        raise UsageError(f"component {name!r} is in several slots: add --slot {slots}")
-    return found[0]
 
 
 def _origin(spec: ComponentSpec) -> str:
