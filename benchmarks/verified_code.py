@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.bench import Bench
-from agents.llm.base import Provider
+from agents.llm.base import Provider, UnreachableError
 from agents.llm.client import LanguageModel
 from agents.llm.providers import ProviderChoice, create_provider
 from benchmarks.verified_code_arms import PROMPT, Arm, Direct, Ours
@@ -133,11 +133,18 @@ class Meter:
         self._address: str | None = getattr(provider, "address", None)
 
     def read(self) -> dict[str, float] | None:
-        """Return the counts since its start, by the names of `METRICS`."""
+        """Return the counts since its start, by the names of `METRICS`.
+
+        Raises:
+            UnreachableError: If the server is gone, so that a card which it did not answer is not taken for finished.
+        """
         if self._address is None:
             return None
-        with urllib.request.urlopen(f"{self._address}/metrics", timeout=60) as response:
-            lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
+        try:
+            with urllib.request.urlopen(f"{self._address}/metrics", timeout=60) as response:
+                lines = [line.split() for line in response.read().decode().splitlines() if not line.startswith("#")]
+        except OSError as error:
+            raise UnreachableError(f"the server of the local model has ended: {error}") from error
         counts = {line[0]: float(line[1]) for line in lines if len(line) == 2}
         return {name: counts[metric] for name, metric in METRICS.items()}
 
@@ -171,13 +178,17 @@ def say(line: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for, and print the tables of what is finished; exit status 130 if it was interrupted."""
+    """Measure what is asked for, and print the tables of what is finished.
+
+    Returns:
+        The exit status: 0 done, 1 a model or a sandbox failed, 2 wrong usage, 130 interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
     except NeuraMosaicError as error:
         say(f"error: {error}")
-        return 2
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def _run(options: argparse.Namespace) -> int:
