@@ -133,6 +133,7 @@ class Bench:
             "seed": 0,
             "threads": 1,
             "device": "cpu",
+            "slot": str(spec.slot),
             "class_name": spec.class_name,
             "settings": [dict(setting) for setting in settings],
             "widths": list(widths),

@@ -123,9 +123,9 @@ class SandboxConfig:
 class Sandbox(Protocol):
     """A place where untrusted code runs. `run` may be called from several threads at once.
 
-    The contract (see `tests/contract/test_sandboxes.py`): a worker runs one job and is thrown away; limits are enforced
-    by killing the whole process tree; nothing the job leaves behind outlives `run`; `stop` ends everything, also jobs
-    that are running, whose `run` then returns `Exit.KILLED`.
+    The contract (`test_sandboxes.py` and `test_hostile_programs.py` in `tests/contract/`): a worker runs one job and is
+    thrown away; limits are enforced by killing the whole process tree; nothing the job leaves behind outlives `run`;
+    `stop` ends everything, also jobs that are running, whose `run` then returns `Exit.KILLED`.
     """
 
     name: str

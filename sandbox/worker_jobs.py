@@ -110,8 +110,9 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
     path = job.inputs / "component.py"
     hyperparameters = dict(job.request["hyperparameters"])
 
-    def make(d_model: int) -> nn.Module:
-        component: nn.Module = getattr(load_module(path), job.request["class_name"])(d_model, **hyperparameters)
+    def make(d_model: int, **parts: nn.Module) -> nn.Module:
+        made = getattr(load_module(path), job.request["class_name"])
+        component: nn.Module = made(d_model, **parts, **hyperparameters)
         return component
 
     report = verify_component(
@@ -127,14 +128,18 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
 
 
 def count_component_job(job: Job, result: dict[str, Any]) -> None:
-    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`."""
+    """Count the parameters of the class `class_name` of component.py, for each of `settings` at each of `widths`.
+
+    Those of a modulator are counted around a block that has none.
+    """
+    parts = {"block": nn.Identity()} if job.request["slot"] == "modulator" else {}
     component = getattr(load_module(job.inputs / "component.py"), job.request["class_name"])
 
     def count(width: int, setting: Mapping[str, Any]) -> int:
         try:
-            return count_on_meta(lambda: component(width, **setting))
+            return count_on_meta(lambda: component(width, **parts, **setting))
         except Exception:  # noqa: BLE001 - it may need values, which the meta device has none of
-            return sum(parameter.numel() for parameter in component(width, **setting).parameters())
+            return sum(parameter.numel() for parameter in component(width, **parts, **setting).parameters())
 
     result["counts"] = [[count(width, item) for width in job.request["widths"]] for item in job.request["settings"]]
 

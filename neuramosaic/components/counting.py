@@ -75,8 +75,7 @@ def _count_block(block: Block, residual: Choice, catalogue: Components, width: i
     own, norms = _count_residual(topology.source, topology.class_name, width, _settings(residual))
     total += own + norms * _count_choice(catalogue, "norm", block.norm, width)
     if block.modulator:
-        modulator = _spec(catalogue, "modulator", block.modulator)
-        total += _count_modulator(modulator.source, modulator.class_name, width, _settings(block.modulator))
+        total += _count_choice(catalogue, "modulator", block.modulator, width)
     return total
 
 
@@ -85,7 +84,8 @@ def _count_choice(catalogue: Components, slot: str, choice: Choice, width: int) 
     if spec.counts is not None:
         return spec.counts.count(width, choice.hyperparameters)
     spec = _spec(catalogue, slot, choice)
-    return _count_plain(spec.source, spec.class_name, width, _settings(choice))
+    count = _count_modulator if slot == "modulator" else _count_plain
+    return count(spec.source, spec.class_name, width, _settings(choice))
 
 
 def _spec(catalogue: Components, slot: str, choice: Choice) -> ComponentSpec:

@@ -118,6 +118,8 @@ def _check_names(spec: ComponentSpec) -> None:
         raise InvalidValueError("name", spec.name, "a name in snake case, such as 'sliding_attention'")
     if not _CLASS_NAME.fullmatch(spec.class_name) or keyword.iskeyword(spec.class_name):
         raise InvalidValueError(f"{spec.name}.class_name", spec.class_name, "a class name, such as 'SlidingAttention'")
+    if spec.slot is Slot.MODULATOR and spec.name == "none":
+        raise InvalidValueError("name", spec.name, "another name for a modulator: 'none' stands for no modulator")
     if spec.paper is not None and not _ARXIV_ID.fullmatch(spec.paper):
         raise InvalidValueError(f"{spec.name}.paper", spec.paper, "an arXiv id, such as '2405.21060'")
     for parameter in spec.hyperparameters:

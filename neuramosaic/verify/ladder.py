@@ -16,6 +16,7 @@ from torch import nn
 from neuramosaic.training.determinism import deterministic_kernels
 from neuramosaic.verify import checks, growth, learning, magnitude
 from neuramosaic.verify.imports import check_imports
+from neuramosaic.verify.modulator import ModulatorSubject, block_used
 from neuramosaic.verify.properties import properties
 from neuramosaic.verify.report import Check, CheckFailed, VerificationReport
 from neuramosaic.verify.subject import ComponentSubject, ModelSubject, Subject
@@ -25,7 +26,7 @@ Rung = tuple[str, Callable[[], None]]
 #: Longest sequence that the checks run at; longer ones show nothing that this does not.
 LONGEST_CHECK = 256
 #: The slots whose components can be verified by themselves; the others are verified in a model.
-HARNESS_SLOTS = ("mixer", "channel", "norm")
+HARNESS_SLOTS = ("mixer", "channel", "norm", "modulator")
 #: Model dimensions that a component is built at; 44 is no multiple of the usual numbers of heads.
 WIDTHS = (32, 44)
 COMPONENT_LENGTH = 80
@@ -91,7 +92,7 @@ def verify_model(
 
 
 def verify_component(
-    make_component: Callable[[int], nn.Module],
+    make_component: Callable[..., nn.Module],
     *,
     slot: str,
     seed: int,
@@ -100,13 +101,14 @@ def verify_component(
     cost: str | None = None,
     claimed: Mapping[str, bool | int] | None = None,
 ) -> VerificationReport:
-    """Verify a mixer, channel or norm by itself.
+    """Verify a mixer, channel or norm by itself, or a modulator around a small block of ours.
 
     Args:
-        make_component: Builds it for a model dimension, loading its code only when called.
-        slot: "mixer", "channel" or "norm".
+        make_component: Builds it for a model dimension, a modulator also for a `block`, loading its code only when
+            called.
+        slot: "mixer", "channel", "norm" or "modulator".
         seed: Of inputs and initialisation.
-        expected_params: Parameters that it must have at D = 32; None to accept any number.
+        expected_params: Parameters that it must have at D = 32, a modulator with its block; None to accept any number.
         source: Text of its file; None leaves the import check out.
         cost: Declared growth with T: "constant", "linear", "log-linear" or "quadratic"; None leaves that check out.
         claimed: Properties that its card claims, by name; see `neuramosaic.verify.properties`.
@@ -116,10 +118,9 @@ def verify_component(
     """
     if slot not in HARNESS_SLOTS:
         raise ValueError(f"a {slot} cannot be verified by itself: verify a model that holds it")
-    subjects = [
-        ComponentSubject(make_component, width, seed, COMPONENT_LENGTH, slot == "mixer", expected_params)
-        for width in WIDTHS
-    ]
+    kind = ModulatorSubject if slot == "modulator" else ComponentSubject
+    mixes = slot in ("mixer", "modulator")
+    subjects = [kind(make_component, width, seed, COMPONENT_LENGTH, mixes, expected_params) for width in WIDTHS]
     return _climb(_rungs(subjects, source, cost, claimed or {}))
 
 
@@ -147,8 +148,10 @@ def _rungs(
         ("determinism", lambda: checks.determinism(subject)),
         ("stateless", lambda: checks.stateless(subject)),
         ("longer", lambda: magnitude.longer(subject)),
-        ("gradients", lambda: learning.gradients(subject)),
     ]
+    if isinstance(subject, ModulatorSubject):
+        rungs.append(("block_used", lambda: block_used(subject)))
+    rungs.append(("gradients", lambda: learning.gradients(subject)))
     if subject.mixes:
         rungs.append(("mixing", lambda: checks.mixing(subject)))
     if subject.expected_params is not None:
@@ -170,9 +173,13 @@ def _describe(error: Exception) -> str:
     """Return what was raised and where in the code under test, in one line."""
     text = " ".join(str(error).split())[:400]
     frames = traceback.extract_tb(error.__traceback__)
-    here = Path(__file__).parent
+    package = Path(__file__).parents[1]
+    ours = (package, package.parent / "sandbox")
     foreign = [
-        frame for frame in frames if Path(frame.filename).parent != here and "torch" not in Path(frame.filename).parts
+        frame
+        for frame in frames
+        if "torch" not in Path(frame.filename).parts and not any(map(Path(frame.filename).is_relative_to, ours))
     ]
-    where = f" at {Path(foreign[-1].filename).name}:{foreign[-1].lineno}" if foreign else ""
-    return f"{type(error).__name__}{where}: {text}; fix this line"
+    if not foreign:  # it could not even be called
+        return f"{type(error).__name__}: {text}; take the arguments that the contract of its slot says"
+    return f"{type(error).__name__} at {Path(foreign[-1].filename).name}:{foreign[-1].lineno}: {text}; fix this line"

@@ -151,18 +151,18 @@ class ModelSubject:
 
 @dataclass
 class ComponentSubject:
-    """A mixer, channel or norm by itself.
+    """A mixer, channel or norm by itself; a modulator too, see `neuramosaic.verify.modulator`.
 
     Attributes:
-        make: Builds it for a model dimension.
+        make: Builds it for a model dimension; a modulator also for a `block`.
         width: D of the checks.
         seed: Of the streams that initialisation and inputs come from.
         length: T of the checks.
-        mixes: Whether it is a mixer.
+        mixes: Whether time must be mixed: by a mixer, and by a modulator around a block that does.
         expected_params: Parameters that it must have at `width`, or None.
     """
 
-    make: Callable[[int], nn.Module]
+    make: Callable[..., nn.Module]
     width: int
     seed: int
     length: int

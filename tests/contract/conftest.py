@@ -47,6 +47,18 @@ def script(source: str, *arguments: str, name: str = "test") -> Job:
     return Job(name, request, {"script.py": textwrap.dedent(source).encode()})
 
 
+def processes_with(mark: str) -> list[str]:
+    """Return the command lines of the processes that have `mark` among their arguments or in their environment."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ", "status"]):
+        described = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in part for part in described):
+            found.append(" ".join(process.info["cmdline"] or []))
+    return [line for line in found if "pytest" not in line]
+
+
 @pytest.fixture(scope="module")
 def started() -> Iterator[Callable[[str], PooledSandbox]]:
     """Start a variant on first use; all tests of a module share it, and with it its pre-started workers."""

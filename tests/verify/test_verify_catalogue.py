@@ -35,7 +35,7 @@ def verify(job, monkeypatch):
     if request["kind"] == "verify_component":
         component = getattr(module, request["class_name"])
         return verify_component(
-            lambda d_model: component(d_model, **request["hyperparameters"]),
+            lambda d_model, **parts: component(d_model, **parts, **request["hyperparameters"]),
             slot=request["slot"],
             seed=request["seed"],
             source=source,
