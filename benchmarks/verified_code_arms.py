@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.bench import Bench
 from agents.component_file import parse_component
@@ -36,7 +36,7 @@ class Code(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    code: str
+    code: Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
