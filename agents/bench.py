@@ -114,9 +114,15 @@ class Bench:
             read = read_trial_result(outcome)
         result = read.partial if isinstance(read, TrialFailure) else read
         checks = [check.model_dump() for check in result.verification.checks] if result.verification else []
+        if isinstance(read, TrialFailure) and read.exit is not Exit.FINISHED:
+            # What is written down as failed is the check that it did not return from.
+            at = f"during {checks.pop()['name']}: " if checks and not checks[-1]["passed"] else ""
+            return Verdict(True, checks, dict(hyperparameters)).failing(
+                "finished", f"{at}{read.reason}; {_REMEDIES.get(read.exit, _REMEDY)}"
+            )
         verdict = Verdict(all(check["passed"] for check in checks), checks, dict(hyperparameters))
         if isinstance(read, TrialFailure) and verdict.passed:
-            return verdict.failing("finished", f"{read.reason}; {_REMEDIES.get(read.exit, _REMEDY)}")
+            return verdict.failing("finished", f"{read.reason}; {_REMEDY}")
         return verdict
 
     def count(

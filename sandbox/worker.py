@@ -11,7 +11,6 @@ Exit status: 0 the job was done (also if the code failed verification, which is 
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import runpy
@@ -29,6 +28,7 @@ from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.training.flops import flop_counter
 from neuramosaic.training.memory import keep_freed_memory
 from sandbox.worker_jobs import Job, count_component_job, run_trial, verify_component_job, verify_model_job
+from sandbox.worker_result import write_result
 
 POLL_S = 0.01
 WARM = ".warm"
@@ -50,7 +50,7 @@ def main() -> int:
         request = json.loads((root / "in" / "job.json").read_text())
         job = Job(root, request)
     except (OSError, ValueError, KeyError, NeuraMosaicError) as error:
-        write_result(root, {"error": describe(error)})
+        write_result(root / "out", {"error": describe(error)})
         return 2
     torch.set_num_threads(job.threads)
     if job.kind == "script":
@@ -62,9 +62,9 @@ def main() -> int:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - the one boundary where foreign code's exceptions become data
-        write_result(root, {**result, "error": describe(error)})
+        write_result(root / "out", {**result, "error": describe(error)})
         return 1
-    write_result(root, result)
+    write_result(root / "out", result)
     return 0
 
 
@@ -136,22 +136,6 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def write_result(root: Path, result: dict[str, Any]) -> None:
-    """Write result.json in one step, without NaN or infinity."""
-    part = root / "out" / "result.json.part"
-    part.write_text(json.dumps(finite(result), allow_nan=False))
-    part.replace(root / "out" / "result.json")
-
-
-def finite(value: Any) -> Any:
-    """Return JSON data with None in the place of every number that is not finite."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def leave(status: int) -> NoReturn:

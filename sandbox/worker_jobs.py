@@ -1,4 +1,7 @@
-"""What the worker does for each kind of job. Each fills in the result, so that a crash leaves what was known."""
+"""What the worker does for each kind of job. Each fills in the result, so that an exception leaves what was known.
+
+The ladder is written down rung by rung: where the code ends its process, the host learns during which check.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +27,8 @@ from neuramosaic.training.loop import train
 from neuramosaic.training.weights import save_weights
 from neuramosaic.verify.audit import audit
 from neuramosaic.verify.ladder import verify_component, verify_model
+from neuramosaic.verify.report import VerificationReport
+from sandbox.worker_result import write_result
 
 JOB_KINDS = ("trial", "verify_model", "verify_component", "count_component", "script")
 #: Generated code is imported under this name, whatever its file is called.
@@ -101,8 +107,9 @@ def verify_model_job(job: Job, result: dict[str, Any]) -> None:
         seed=job.seed,
         expected_params=job.request.get("expected_params"),
         source=(job.inputs / "model.py").read_text(),
+        on_rung=partial(_note, job, result),
     )
-    result["verification"] = report.to_json()
+    _note(job, result, report)
 
 
 def verify_component_job(job: Job, result: dict[str, Any]) -> None:
@@ -123,8 +130,9 @@ def verify_component_job(job: Job, result: dict[str, Any]) -> None:
         source=path.read_text(),
         cost=job.request.get("cost"),
         claimed=job.request.get("properties"),
+        on_rung=partial(_note, job, result),
     )
-    result["verification"] = report.to_json()
+    _note(job, result, report)
 
 
 def count_component_job(job: Job, result: dict[str, Any]) -> None:
@@ -160,6 +168,12 @@ def load_module(path: Path) -> ModuleType:
         del sys.modules[MODULE_NAME]
         raise
     return module
+
+
+def _note(job: Job, result: dict[str, Any], report: VerificationReport) -> None:
+    """Put a report into the result, and write that down."""
+    result["verification"] = report.to_json()
+    write_result(job.out, result)
 
 
 def _build_model(job: Job) -> nn.Module:

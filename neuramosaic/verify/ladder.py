@@ -22,6 +22,7 @@ from neuramosaic.verify.report import Check, CheckFailed, VerificationReport
 from neuramosaic.verify.subject import ComponentSubject, ModelSubject, Subject
 
 Rung = tuple[str, Callable[[], None]]
+OnRung = Callable[[VerificationReport], None]
 
 #: Longest sequence that the checks run at; longer ones show nothing that this does not.
 LONGEST_CHECK = 256
@@ -30,6 +31,8 @@ HARNESS_SLOTS = ("mixer", "channel", "norm", "modulator")
 #: Model dimensions that a component is built at; 44 is no multiple of the usual numbers of heads.
 WIDTHS = (32, 44)
 COMPONENT_LENGTH = 80
+#: What a report says of a rung that the code did not return from.
+ENDED = "the process ended during this check; let the code neither end its process nor start others"
 
 
 class Ladder:
@@ -42,16 +45,21 @@ class Ladder:
     def __init__(self, rungs: list[Rung]) -> None:
         self.rungs = rungs
 
-    def climb(self) -> VerificationReport:
+    def climb(self, on_rung: OnRung | None = None) -> VerificationReport:
         """Run the checks up to the first that fails.
 
         An exception of the code under test fails the rung on which it was raised.
 
+        Args:
+            on_rung: Told before each rung what the report is to be if the process should end on it.
+
         Raises:
             MemoryError: Running out of memory is not a verdict about the code.
         """
-        done = []
+        done: list[Check] = []
         for name, check in self.rungs:
+            if on_rung is not None:
+                on_rung(VerificationReport((*done, Check(name, False, ENDED, 0.0))))
             started = time.perf_counter()
             message = ""
             try:
@@ -60,7 +68,7 @@ class Ladder:
                 message = str(failure)
             except MemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever foreign code raises is an observation about it
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever foreign code raises is an observation about it
                 message = _describe(error)
             done.append(Check(name, not message, message, time.perf_counter() - started))
             if message:
@@ -76,6 +84,7 @@ def verify_model(
     seed: int,
     expected_params: int | None = None,
     source: str | None = None,
+    on_rung: OnRung | None = None,
 ) -> VerificationReport:
     """Verify a model.
 
@@ -86,9 +95,10 @@ def verify_model(
         seed: Of inputs and initialisation.
         expected_params: Parameters that it must have; None to accept any number.
         source: Text of its file; None leaves the import check out.
+        on_rung: Told before each rung; see `Ladder.climb`.
     """
     subject = ModelSubject(make_model, vocab_size, seed, min(sequence_length, LONGEST_CHECK), expected_params)
-    return _climb(_rungs([subject], source))
+    return _climb(_rungs([subject], source), on_rung)
 
 
 def verify_component(
@@ -100,6 +110,7 @@ def verify_component(
     source: str | None = None,
     cost: str | None = None,
     claimed: Mapping[str, bool | int] | None = None,
+    on_rung: OnRung | None = None,
 ) -> VerificationReport:
     """Verify a mixer, channel or norm by itself, or a modulator around a small block of ours.
 
@@ -112,6 +123,7 @@ def verify_component(
         source: Text of its file; None leaves the import check out.
         cost: Declared growth with T: "constant", "linear", "log-linear" or "quadratic"; None leaves that check out.
         claimed: Properties that its card claims, by name; see `neuramosaic.verify.properties`.
+        on_rung: Told before each rung; see `Ladder.climb`.
 
     Raises:
         ValueError: If components of the slot cannot stand alone; verify a model that holds it instead.
@@ -121,7 +133,7 @@ def verify_component(
     kind = ModulatorSubject if slot == "modulator" else ComponentSubject
     mixes = slot in ("mixer", "modulator")
     subjects = [kind(make_component, width, seed, COMPONENT_LENGTH, mixes, expected_params) for width in WIDTHS]
-    return _climb(_rungs(subjects, source, cost, claimed or {}))
+    return _climb(_rungs(subjects, source, cost, claimed or {}), on_rung)
 
 
 def _rungs(
@@ -164,12 +176,12 @@ def _rungs(
     return rungs
 
 
-def _climb(rungs: list[Rung]) -> VerificationReport:
+def _climb(rungs: list[Rung], on_rung: OnRung | None) -> VerificationReport:
     with deterministic_kernels(), torch.random.fork_rng():
-        return Ladder(rungs).climb()
+        return Ladder(rungs).climb(on_rung)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """Return what was raised and where in the code under test, in one line."""
     text = " ".join(str(error).split())[:400]
     frames = traceback.extract_tb(error.__traceback__)

@@ -137,22 +137,44 @@ def test_what_a_job_leaves_is_gone_once_it_is_read(scripted, tmp_path, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("statement", "words"),
+    ("statement", "check", "words"),
     [
-        ("torch._C._abort()", "exit status 134"),
-        ("raise SystemExit(0)", "the job left no valid result.json: it is missing"),
-        ("[torch.ones(2**28).add_(1) for _ in range(64)]", "out of memory: more than 768 MiB; keep no tensor"),
-        ("while True: pass", "wall limit of 5 s; let no loop run"),
+        ("torch._C._abort()", "finished", "during contract: exit status 134"),
+        ("while x.shape[1] == 320: pass", "finished", "during longer: wall limit of 5 s; let no loop run"),
+        (
+            "[torch.ones(2**28).add_(1) for _ in range(64)]",
+            "finished",
+            "out of memory: more than 768 MiB; keep no",
+        ),
+        ("raise SystemExit(0)", "contract", "SystemExit at component.py:12: 0; fix this line"),
+        ("__builtins__['__import__']('os')._exit(0)", "contract", "the process ended during this check; let the code"),
     ],
 )
-def test_code_that_brings_its_worker_down_has_failed(statement, words, monkeypatch):
+def test_code_that_brings_its_worker_down_has_failed(statement, check, words, monkeypatch):
     monkeypatch.setattr(bench_module, "LIMITS", Limits(wall_s=5, memory_mib=768))
     spec = mine(statement)
     with Bench("process") as bench:
         verdict = bench.verify("mine", verification_job(spec, catalogue()), {})
         assert not verdict.passed
-        assert verdict.checks[-1]["name"] == "finished"
+        assert verdict.checks[-1]["name"] == check, verdict.checks
+        assert all(item["passed"] for item in verdict.checks[:-1])
         assert words in verdict.checks[-1]["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("docker", "bubblewrap")],
+)
+def test_two_candidates_at_once_where_code_is_confined(backend, monkeypatch):
+    monkeypatch.setattr(bench_module, "LIMITS", Limits(wall_s=60, memory_mib=768))
+    bomb = mine("[x for x in [[torch.ones(2**24)] for _ in range(64)]]")
+    sound = mine("pass")
+    with Bench(backend, workers=2) as bench, ThreadPoolExecutor(2) as threads:
+        jobs = [verification_job(spec, catalogue()) for spec in (bomb, sound)]
+        killed, passed = threads.map(lambda job: bench.verify("mine", job, {}), jobs)
+    assert "during contract: out of memory: more than 768 MiB" in killed.checks[-1]["message"]
+    assert passed.passed, passed.checks
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from neuramosaic.tasks.files import write_task_data
 from neuramosaic.tasks.registry import create_task
-from sandbox.worker import finite, wait_for
+from sandbox.worker import wait_for
+from sandbox.worker_result import finite
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 120
