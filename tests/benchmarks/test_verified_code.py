@@ -1,9 +1,12 @@
 """The benchmark of verified code with scripted answers and verdicts: what it counts, keeps, and prints."""
 
 import json
+import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +15,10 @@ from agents.curator import Proof
 from agents.llm.base import RefusedError, TruncatedError, UnreachableError, Usage
 from agents.llm.client import LanguageModel
 from agents.llm.scripted import ScriptedProvider
+from agents.writer.result import Failure, Written
 from benchmarks import verified_code_arms
 from benchmarks.verified_code import CARDS, METRICS, GradedCard, Meter, Results, main, measure
-from benchmarks.verified_code_arms import Direct, Outcome
+from benchmarks.verified_code_arms import Direct, Ours, Outcome
 from benchmarks.verified_code_table import report, summary, wilson
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import catalogue
@@ -118,6 +122,32 @@ def test_the_prompt_tells_the_signature_and_the_card(direct):
     assert "block" not in channel
     assert "def __init__(self, d_model, block)" in modulator
     assert "self.block(x)" in modulator
+
+
+def test_our_writer_has_the_same_budget_and_starts_afresh_at_each_card(store, tmp_path, monkeypatch):
+    @dataclass(frozen=True)
+    class WriterLimits:
+        attempts: int = 12
+        tokens: int = 40_000
+
+    class ComponentWriter:
+        def __init__(self, model, bench, store, workspace, *, limits, on_progress):
+            self.limits, self.asked = limits, []
+
+        def write(self, writing, known, *, again=False):
+            self.asked.append((writing, known, again))
+            return Written(writing.name, True, 3, self.limits.tokens, 9.5, (Failure("causal", "m"),) * 2, "variant")
+
+    writer = SimpleNamespace(ComponentWriter=ComponentWriter, WriterLimits=WriterLimits)
+    monkeypatch.setitem(sys.modules, "agents.writer.writer", writer)
+    arm = Ours(None, store, None, catalogue(), workspace=tmp_path, tokens=777)
+    outcome = arm.write(GEGLU)
+    arm.write(HIGHWAY)
+    assert outcome == Outcome(True, 3, 777, 9.5, [{"check": "causal", "message": "m"}] * 2, "variant")
+    (first, known, again), (second, *_) = arm._writer.asked
+    assert (Card.from_yaml(first.card), Card.from_yaml(second.card)) == (GEGLU, HIGHWAY)
+    assert again
+    assert known.version == catalogue().version
 
 
 class Scripted:
