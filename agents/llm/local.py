@@ -54,6 +54,9 @@ class LocalProvider:
         timeout_s: Wall time of an attempt.
         on_progress: Told what takes long, as a line for people.
 
+    Attributes:
+        address: Where its server listens, such as `http://127.0.0.1:40001`; `/metrics` says what it has counted.
+
     Raises:
         ProviderUnavailableError: If the extra or the model is not installed, or the server does not start.
         DataError: If the file is no model.
@@ -77,8 +80,9 @@ class LocalProvider:
         self.slots = slots
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self._process = self._start(path, context_tokens)
+        self.address = self._await_address()
         self._server = OpenAIProvider(
-            self.model, base_url=f"{self._address()}/v1", timeout_s=timeout_s, slots=slots, key=lambda: None
+            self.model, base_url=f"{self.address}/v1", timeout_s=timeout_s, slots=slots, key=lambda: None
         )
 
     def complete(self, request: Request, request_id: str) -> Answer:
@@ -110,7 +114,7 @@ class LocalProvider:
             env={name: value for name, value in os.environ.items() if name != KEY_VARIABLE},
         )
 
-    def _address(self) -> str:
+    def _await_address(self) -> str:
         """Wait until the server listens; return where.
 
         Raises:

@@ -29,6 +29,7 @@ def main() -> None:
     params.cache_ram_mib = arguments.cache_mib
     params.warmup = False
     params.ui = False
+    params.endpoint_metrics = True  # speed of prompts and of answers apart
     server = xllamacpp.Server(params)
     sys.stdout.write(server.listening_address + "\n")
     sys.stdout.flush()

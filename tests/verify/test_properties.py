@@ -31,6 +31,10 @@ def conv(d_model):
     return GatedConv(d_model, kernel=4)
 
 
+def token_shift(d_model):
+    return GatedConv(d_model, kernel=2)
+
+
 def check(make, **claimed):
     properties(ComponentSubject(make, 32, 0, 80, mixes=True), claimed)
 
@@ -42,6 +46,7 @@ def check(make, **claimed):
         (Recurrence, {"position_sensitive": True, "recurrent_form": True, "decay_of_influence": True}),
         (running_mean, {"position_sensitive": False, "recurrent_form": True, "decay_of_influence": False}),
         (Attention, {"position_sensitive": False}),
+        (token_shift, {"receptive_field": 2, "position_sensitive": True}),  # the least past that has an order
     ],
 )
 def test_what_holds_is_confirmed(make, claimed):
