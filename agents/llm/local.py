@@ -69,7 +69,7 @@ class LocalProvider:
         self,
         gguf: Path | None = None,
         *,
-        slots: int = 2,
+        slots: int = 1,
         context_tokens: int = CONTEXT_TOKENS,
         timeout_s: float = 600.0,
         on_progress: Callable[[str], None] | None = None,

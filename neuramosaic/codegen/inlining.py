@@ -98,7 +98,9 @@ def _blocks() -> dict[str, tuple[ast.stmt, str, frozenset[Import]]]:
     for name in _FILES:
         text = (_COMPONENTS / name).read_text(encoding="utf-8")
         lines, tree = text.splitlines(), ast.parse(text)
-        imports = [item for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) for item in read_imports(node)]
+        imports = [
+            item for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) for item in read_imports(node)
+        ]
         imports = [item for item in imports if not item.module.startswith("neuramosaic")]
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.Assign)):

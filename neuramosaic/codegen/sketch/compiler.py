@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from neuramosaic.codegen.sketch.notation import Notation
 from neuramosaic.codegen.sketch.values import (
@@ -25,6 +25,7 @@ from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
 
 _PREFIXES = ("torch.nn.functional.", "nn.functional.", "F.", "torch.", "math.")
+
 
 def class_name(card: Card) -> str:
     """Return the name of a card's class."""
@@ -153,7 +154,9 @@ class _Compiler:
         self._values[target.id] = value.written(ast.Name(target.id))
         if ast.unparse(value.node) == target.id:
             return
-        if value.kind in (Kind.VECTOR, Kind.PER_HEAD, Kind.NUMBER) and isinstance(value.node, (ast.Attribute, ast.Constant)):
+        if value.kind in (Kind.VECTOR, Kind.PER_HEAD, Kind.NUMBER) and isinstance(
+            value.node, (ast.Attribute, ast.Constant)
+        ):
             self._values[target.id] = value  # a parameter by its own name
         else:
             self._lines.append(f"{target.id} = {ast.unparse(value.node)}")
@@ -368,7 +371,9 @@ class _Compiler:
 
     def _clamp(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Value:
         value = self._value(arguments[0])
-        bounds = dict(zip(("min", "max"), arguments[1:], strict=False)) | {item.arg or "": item.value for item in keywords}
+        bounds = dict(zip(("min", "max"), arguments[1:], strict=False)) | {
+            item.arg or "": item.value for item in keywords
+        }
         nodes = {key: self._value(item).node for key, item in bounds.items() if key in ("min", "max")}
         return value.written(
             ast.Call(ast.Attribute(value.node, "clamp"), [], [ast.keyword(key, item) for key, item in nodes.items()])
@@ -399,7 +404,9 @@ class _Compiler:
             signature += ", heads=4"
         init = ["super().__init__()"]
         init += ["self.block = block"] if block else []
-        init += [f"self.{item} = {item}" for item in self._hyperparameters if f"self.{item}" in "\n".join([*lines, output])]
+        init += [
+            f"self.{item} = {item}" for item in self._hyperparameters if f"self.{item}" in "\n".join([*lines, output])
+        ]
         if uses_heads:
             if "self.heads = heads" not in init:
                 init.append("self.heads = heads")
@@ -427,7 +434,24 @@ class _Compiler:
 
 
 #: Words of an equation that are no symbols.
-_WORDS = {"x", "y", "in", "where", "with", "per", "each", "head", "for", "the", "a_learned", "sum", "softmax", "I", "T", "S"}
+_WORDS = {
+    "x",
+    "y",
+    "in",
+    "where",
+    "with",
+    "per",
+    "each",
+    "head",
+    "for",
+    "the",
+    "a_learned",
+    "sum",
+    "softmax",
+    "I",
+    "T",
+    "S",
+}
 
 #: Functions whose first argument, a linear map, takes the name of what the whole is assigned to.
 _NAMED_THROUGH = {

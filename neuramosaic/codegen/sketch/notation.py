@@ -53,7 +53,9 @@ def _in_order(lines: list[str]) -> list[str]:
         for place, (name, line) in enumerate(left):
             right = line.split("=", 1)[-1]
             others = [other for other, _ in left if other != name]
-            if not any(re.search(rf"(?<![A-Za-z_]){re.escape(other)}(?:_(?:t|s|ts|h))?(?![\w(])", right) for other in others):
+            if not any(
+                re.search(rf"(?<![A-Za-z_]){re.escape(other)}(?:_(?:t|s|ts|h))?(?![\w(])", right) for other in others
+            ):
                 break
         else:
             place = 0
@@ -80,7 +82,9 @@ class Notation:
             name, right = defined[1], defined[2]
             before = rf"{name}_\(t\s*-\s*1\)"
             if re.search(before, right):
-                if re.search(r"\(I\s*-", right) or re.search(r"\b[kv]\w*\s*\*?\s*\(?[kv]\w*\)?\s*(\.mT|T\b)|outer\(", right):
+                if re.search(r"\(I\s*-", right) or re.search(
+                    r"\b[kv]\w*\s*\*?\s*\(?[kv]\w*\)?\s*(\.mT|T\b)|outer\(", right
+                ):
                     self._states[name] = _matrix_state(right, before)
                     return ""
                 return f"{name} = {_vector_state(right, before)}"
@@ -111,7 +115,9 @@ def _plain(text: str) -> str:
     for pattern, word in _LATEX.items():
         text = re.sub(pattern, word, text)
     text = re.sub(r"\^\{?T\}?(?!\w)|\^\(T\)", ".mT", text)
-    text = re.sub(r"_\{([^{}]*)\}", lambda match: f"_({match[1]})" if re.search(r"\W", match[1]) else f"_{match[1]}", text)
+    text = re.sub(
+        r"_\{([^{}]*)\}", lambda match: f"_({match[1]})" if re.search(r"\W", match[1]) else f"_{match[1]}", text
+    )
     return text.replace("{", "(").replace("}", ")").replace("^", "**")
 
 
@@ -248,7 +254,11 @@ def _sum_over_past(text: str) -> str:
     weights, values, tail = match[1].strip().rstrip("*").strip(), match[2], match[3]
     softmax = re.match(r"^\(?softmax(?:_w(\w+)|_\(?\w*\)?)?\s*\((.*)\)$", weights)
     if softmax is None:
-        made = f"causal({weights}) @ {values}" if re.search(r"scores|cosine", weights) else f"running_mean({weights} * {values}) * positions()"
+        made = (
+            f"causal({weights}) @ {values}"
+            if re.search(r"scores|cosine", weights)
+            else f"running_mean({weights} * {values}) * positions()"
+        )
     elif softmax[1] is None:
         made = f"causal_softmax({softmax[2]}) @ {values}"
     else:
@@ -265,7 +275,9 @@ class _Unread(Exception):
     """Not an expression that this reader knows."""
 
 
-_TOKEN = re.compile(r"\s*(\d+\.\d*(?:e-?\d+)?|\d+(?:e-?\d+)?|[A-Za-z_]\w*'?|\*\*|\.(?!mT\b)[A-Za-z]\w*|<=|>=|==|\.mT|[-+*/@(),<>=.\[\]:])")
+_TOKEN = re.compile(
+    r"\s*(\d+\.\d*(?:e-?\d+)?|\d+(?:e-?\d+)?|[A-Za-z_]\w*'?|\*\*|\.(?!mT\b)[A-Za-z]\w*|<=|>=|==|\.mT|[-+*/@(),<>=.\[\]:])"
+)
 
 
 class _Reader:

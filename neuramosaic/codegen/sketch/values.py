@@ -64,7 +64,7 @@ class Size:
         places = {name: 3 + 2 * (sum(map(ord, name)) % 97) for name in _names(self.text)}
         places |= {"heads": 7, "head_dim": 10, "inner": 70, "d_model": 83}
         try:
-            return eval(compile(ast.parse(self.text, mode="eval"), "size", "eval"), {"max": max, "int": int}, places)  # noqa: S307
+            return eval(compile(ast.parse(self.text, mode="eval"), "size", "eval"), {"max": max, "int": int}, places)
         except Exception:  # noqa: BLE001 - an expression that has no value is equal to itself alone
             return self.text
 

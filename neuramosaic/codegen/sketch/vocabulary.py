@@ -152,9 +152,7 @@ def _param_number(to: Builder, arguments: Arguments, options: dict[str, Value]) 
 
 
 def _number(to: Builder, init: str) -> Value:
-    return Value(
-        expression(to.module("number", lambda: f"nn.Parameter(torch.tensor({_float(init)}))")), Kind.NUMBER
-    )
+    return Value(expression(to.module("number", lambda: f"nn.Parameter(torch.tensor({_float(init)}))")), Kind.NUMBER)
 
 
 def _float(text: str) -> str:
@@ -232,15 +230,33 @@ def _recurrent(to: Builder, name: str, arguments: Arguments, decay: Value | None
     if decay is not None and ast.unparse(decay.node) != "None":
         found = to_heads(decay)
         if found.kind is Kind.NUMBER:
-            found = Value(method(call("torch.full_like", expression("x[:1, :1, :1]"), found.node), "unsqueeze", expression("1")), Kind.PER_HEAD) if isinstance(found.node, ast.Constant) else Value(method(found.node, "view", *map(expression, "111")), Kind.PER_HEAD)
+            found = (
+                Value(
+                    method(
+                        call("torch.full_like", expression("x[:1, :1, :1]"), found.node), "unsqueeze", expression("1")
+                    ),
+                    Kind.PER_HEAD,
+                )
+                if isinstance(found.node, ast.Constant)
+                else Value(method(found.node, "view", *map(expression, "111")), Kind.PER_HEAD)
+            )
             decay_node = found.node
         elif found.kind is Kind.PER_HEAD:
             decay_node = found.node
         elif found.kind is Kind.HEADS:
             if not is_one(found.size) and not (found.size and k.size and same_size(found.size, k.size)):
-                raise SketchError(f"the decay of {name} is {found.shape}; make it one number per head, or of the keys' size")
+                raise SketchError(
+                    f"the decay of {name} is {found.shape}; make it one number per head, or of the keys' size"
+                )
             return Value(
-                call(name, q.node, k.node, v.node, *extra, method(method(found.node, "clamp", expression("1e-06")), "log")),
+                call(
+                    name,
+                    q.node,
+                    k.node,
+                    v.node,
+                    *extra,
+                    method(method(found.node, "clamp", expression("1e-06")), "log"),
+                ),
                 Kind.HEADS,
                 v.size,
             )
@@ -307,7 +323,11 @@ def _recur(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Valu
     if kind is not Kind.SEQUENCE:
         raise SketchError(f"recur takes sequences (B, T, size), these are {a.shape} and {b.shape}")
     if a.kind is Kind.NUMBER:
-        first = call("torch.full_like", second, first) if isinstance(first, ast.Constant) else ast.BinOp(first, ast.Mult(), call("torch.ones_like", second))
+        first = (
+            call("torch.full_like", second, first)
+            if isinstance(first, ast.Constant)
+            else ast.BinOp(first, ast.Mult(), call("torch.ones_like", second))
+        )
     elif a.kind is not Kind.SEQUENCE or is_one(a.size):
         first = method(first, "expand_as", second)
     return Value(call("linear_scan", first, second), Kind.SEQUENCE, size)
@@ -361,7 +381,9 @@ def _register_elementwise(name: str, function: str) -> None:
 
 def _is_plain(node: ast.expr) -> bool:
     """Whether a number is one of Python."""
-    return all(isinstance(item, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)) for item in ast.walk(node))
+    return all(
+        isinstance(item, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)) for item in ast.walk(node)
+    )
 
 
 for _name, _torch in _ELEMENTWISE.items():
@@ -436,13 +458,22 @@ def _chunk(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Valu
     raise SketchError("chunk makes several values: write a, b = chunk(z, 2)")
 
 
-@_function("group_max(z, groups)", "greatest of `groups` equal parts of z's channels: group_max(linear(x, 3 * d_model), 3)")
+@_function(
+    "group_max(z, groups)", "greatest of `groups` equal parts of z's channels: group_max(linear(x, 3 * d_model), 3)"
+)
 def _group_max(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     z = _of(to_sequence(arguments[0]), Kind.SEQUENCE, "group_max")
     assert z.size is not None
     groups = to.constructor(arguments[1].node)
     z.size.settle(f"{groups} * d_model")
-    node = ast.Attribute(call("torch.max", method(z.node, "unflatten", expression("-1"), expression(f"({ast.unparse(arguments[1].node)}, -1)")), dim=expression("-2")), "values")
+    node = ast.Attribute(
+        call(
+            "torch.max",
+            method(z.node, "unflatten", expression("-1"), expression(f"({ast.unparse(arguments[1].node)}, -1)")),
+            dim=expression("-2"),
+        ),
+        "values",
+    )
     return Value(node, Kind.SEQUENCE, Size(f"({z.size.text}) // ({groups})"))
 
 

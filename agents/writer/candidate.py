@@ -1,0 +1,69 @@
+"""A candidate: what a model wrote, made into a component that can be proved."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agents.component_file import parse_component
+from agents.writer.faithful import unfaithful
+from agents.writer.result import Failure
+from neuramosaic.codegen.inlining import inline_blocks
+from neuramosaic.codegen.sketch import SketchError, compile_sketch
+from neuramosaic.components.card import Card
+from neuramosaic.components.spec import ComponentSpec, Provenance
+from neuramosaic.errors import CodegenError, UsageError
+
+_FENCE = re.compile(r"```(?:python)?\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Code that may become a component.
+
+    Attributes:
+        text: What was written: a sketch, or a class.
+        depth: equations, sketch or code.
+        component: The component that it makes; None if it makes none.
+        failure: Why it makes none, or what of its card it leaves out; None if it can be proved.
+    """
+
+    text: str
+    depth: str
+    component: ComponentSpec | None
+    failure: Failure | None
+
+
+def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> Candidate:
+    """Compile a sketch."""
+    try:
+        written = compile_sketch(sketch, card)
+    except SketchError as error:
+        return Candidate(sketch, depth, None, Failure("sketch", str(error)))
+    return _finished(sketch, written, card, depth, provenance)
+
+
+def from_code(code: str, card: Card, provenance: Provenance) -> Candidate:
+    """Take a class as it was written."""
+    fenced = _FENCE.search(code)
+    text = (fenced[1] if fenced else code).strip() + "\n"
+    return _finished(text, text, card, "code", provenance)
+
+
+def offending(candidate: Candidate, message: str) -> str:
+    """Return the lines that a message points at, or nothing."""
+    if candidate.component is None:
+        return ""
+    lines = candidate.component.source.splitlines()
+    places = [int(number) for number in re.findall(r"component\.py:(\d+)", message)]
+    return "; ".join(lines[place - 1].strip() for place in places if 0 < place <= len(lines))
+
+
+def _finished(text: str, written: str, card: Card, depth: str, provenance: Provenance) -> Candidate:
+    try:
+        source = inline_blocks(f'"""{card.summary.rstrip(".")}."""\n\n{written}')
+        component = parse_component(source, card, where="the code", provenance=provenance)
+        omission = unfaithful(written, card)
+    except (CodegenError, UsageError, SyntaxError) as error:
+        return Candidate(text, depth, None, Failure("parse", str(error)))
+    return Candidate(text, depth, component, Failure("faithful", omission) if omission else None)
