@@ -333,6 +333,17 @@ def _recur(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Valu
     return Value(call("linear_scan", first, second), Kind.SEQUENCE, size)
 
 
+@_function("dot(a, b)", "sum over the channels of a * b, size 1")
+def _dot(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    a, b, kind, _ = align(arguments[0], arguments[1])
+    product = ast.BinOp(a, ast.Mult(), b)
+    if kind is Kind.VECTOR:
+        return Value(call("torch.sum", product), Kind.NUMBER)
+    if kind not in (Kind.SEQUENCE, Kind.HEADS):
+        raise SketchError(f"dot goes over channels, these are {arguments[0].shape} and {arguments[1].shape}")
+    return Value(call("torch.sum", product, dim=expression("-1"), keepdim=expression("True")), kind, Size("1"))
+
+
 @_function("running_mean(z, window=None)", "mean of z_0 ... z_t, or of the last `window` of them")
 def _running_mean(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     z = _of(to_sequence(arguments[0]), Kind.SEQUENCE, "running_mean")
@@ -426,6 +437,9 @@ def _register_reduction(name: str, function: str, shown: str) -> None:
     @_function(f"{name}(z, dim=-1, keepdim=True)", shown)
     def make(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
         z = arguments[0]
+        if z.kind is Kind.SCORES and name == "sum":
+            seen = method(z.node, "tril")  # what comes later must not be counted
+            return Value(call(function, seen, dim=expression("-1"), keepdim=expression("True")), Kind.HEADS, Size("1"))
         if z.kind not in (Kind.SEQUENCE, Kind.HEADS):
             raise SketchError(f"{name} goes over channels, {ast.unparse(z.node)} is {z.shape}")
         node = call(function, z.node, dim=expression("-1"), keepdim=expression("True"))
