@@ -354,7 +354,7 @@ def _windowed_sum(match: re.Match[str]) -> str:
 def _sum_over_past(text: str) -> str:
     """Rewrite `sum_s weights v_s`: attention, windowed where the softmax says so."""
     head, _, rest = text.partition("sum_s")
-    match = re.match(r"(.+?)\s*\*?\s*\b(\w+)_s\b(.*)$", rest.strip())
+    match = re.match(r"(.+?)\s*\*?\s*\b(?!softmax)(\w+)_s\b(?!\s*\()(.*)$", rest.strip())
     if match is None:
         return text
     weights, values, tail = match[1].strip().rstrip("*").strip(), match[2], match[3]
