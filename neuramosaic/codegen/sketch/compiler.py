@@ -153,6 +153,7 @@ class _Compiler:
             return
         if not isinstance(target, ast.Name):
             raise SketchError("assign to a plain name")
+        target = ast.Name(re.sub(r"_[ts]$", "", target.id) or target.id)  # a card's index; a sketch has whole sequences
         if target.id in self._hyperparameters or target.id in ("d_model", "inner", "head_dim", "heads"):
             return  # these are there already
         self._hint = target.id
@@ -168,7 +169,7 @@ class _Compiler:
             self._lines.append(f"{target.id} = {ast.unparse(value.node)}")
 
     def _unpack(self, target: ast.Tuple, node: ast.expr) -> None:
-        names = [item.id for item in target.elts if isinstance(item, ast.Name)]
+        names = [re.sub(r"_[ts]$", "", item.id) for item in target.elts if isinstance(item, ast.Name)]
         if isinstance(node, ast.Tuple) and len(node.elts) == len(names):
             for name, item in zip(names, node.elts, strict=True):
                 self._statement(ast.Assign([ast.Name(name)], item))
@@ -259,6 +260,11 @@ class _Compiler:
     def _symbol(self, name: str) -> Value:
         """Return a learned parameter that the card has a name for and says no more of."""
         held, self._hint = self._hint, re.sub(r"_(t|s|h)$", "", name)
+        if name in self._facts.spreads:
+            value = FUNCTIONS["param"].make(self, [], {"spread": Value(expression(self._facts.spreads[name]), Kind.NUMBER)})
+            self._hint = held
+            self._values[name] = value
+            return value
         start = self._facts.starts.get(name) or self._facts.starts.get(self._hint)
         first = [Value(expression(start), Kind.NUMBER)] if start else []
         if name.endswith("_h") and "heads" in self._hyperparameters:

@@ -17,6 +17,7 @@ _START = re.compile(
     r"\b(?:learned|trained)\b[^,;.]*?\b(?:number|scalar|vector|parameter|weight|temperature|gain|scale|bias)s?\s+(\w+)[^,;]*?"
     r"(?:starts?|starting|initially|initialised)\s+(?:at|as|to|with)?\s*([\w./() ]+)"
 )
+_NORMAL = re.compile(r"N\(0,\s*([\d.]+)\s*(?:\^|\*\*)\s*2\)")
 _NUMBER = re.compile(r"\blearned (?:number|scalar|temperature)s?\s+(\w+)")
 _TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of )?(\d+)|width (\d+)")
 
@@ -31,6 +32,7 @@ class Facts:
         starts: First values of learned symbols, by name.
         numbers: Symbols that are one number.
         taps: Taps of convolutions that say no number themselves, or None.
+        spreads: Standard deviation of learned symbols that start at random, by name.
     """
 
     map_sizes: dict[str, str] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class Facts:
     starts: dict[str, str] = field(default_factory=dict)
     numbers: frozenset[str] = frozenset()
     taps: int | None = None
+    spreads: dict[str, str] = field(default_factory=dict)
 
 
 def facts_of(card: Card) -> Facts:
@@ -60,7 +63,14 @@ def facts_of(card: Card) -> Facts:
     text = "\n".join(card.equations)
     taps = _TAPS.search(text + "\n" + card.summary)
     starts = {name: value for name, words in _START.findall(text) if (value := _value(words))}
+    spreads: dict[str, str] = {}
+    for equation in card.equations:
+        normal = _NORMAL.search(equation)
+        said = re.search(r"\blearned\b(.*)", equation)
+        if normal and said:
+            spreads |= dict.fromkeys(re.findall(r"\b[A-Za-z]\w*\d|\b[A-Za-z](?:_\w+)?\b", said[1]), normal[1])
     return Facts(
+        spreads=spreads,
         map_sizes=sizes,
         constants={name: value for name, value in _CONSTANT.findall(text) if not name.endswith("_0") and name not in names},
         starts=starts,
