@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,9 @@ from agents.card_maker import CardMaker
 from agents.llm.budget import Budget
 from agents.llm.client import LanguageModel
 from agents.llm.providers import ProviderChoice, check_provider, create_provider
-from agents.writer.result import Failure, Written
+from agents.writer.result import Written
+from agents.writer.writer import ComponentWriter
+from graph.writing import recall
 from neuramosaic.components.card import Card
 from neuramosaic.store.components import workspace_catalogue
 from neuramosaic.store.ledger import Ledger
@@ -65,20 +66,7 @@ class Ideas:
 
     def recall(self, writing: WritingRecord) -> Written | None:
         """Return what a writing brought, or None if it is OPEN or has FAILED."""
-        if writing.state is not WritingState.VERIFIED or writing.version is None:
-            return None
-        return Written(
-            name=writing.name,
-            verified=True,
-            attempts=writing.attempts,
-            tokens=writing.tokens,
-            seconds=writing.seconds,
-            failures=tuple(Failure(item["check"], item["message"]) for item in writing.failures),
-            depth=writing.depth,
-            component=self._store.component(writing.slot, writing.name, writing.version),
-            writing=writing.id,
-            remembered=True,
-        )
+        return recall(writing, self._store, self._workspace)
 
     def make_card(self, text: str, model: LanguageModel, slot: str | None = None) -> WritingRecord:
         """Have a card made from an idea, and keep it as an OPEN writing.
@@ -118,16 +106,13 @@ class Ideas:
             writing = self._writings.add(Card.from_yaml(writing.card), source=SOURCE, proposal=writing.proposal)
         with Bench(backend) as bench:
             writer = component_writer(model, bench, self._store, self._workspace, on_progress)
-            written: Written = writer.write(writing, workspace_catalogue(self._store), again=again)
-        return written
+            return writer.write(writing, workspace_catalogue(self._store), again=again)
 
 
 def component_writer(
     model: LanguageModel, bench: Bench, store: Store, workspace: Path, on_progress: Callable[[str], None] | None
-) -> Any:
+) -> ComponentWriter:
     """Return the writer of components."""
-    from agents.writer.writer import ComponentWriter  # slow to import, and needed for a new idea only
-
     return ComponentWriter(model, bench, store, workspace, on_progress=on_progress)
 
 

@@ -111,8 +111,8 @@ class Schedule:
         return self._ends.get(_finished(trials) + 1)
 
     def wrote(self, number: int) -> bool:
-        """Whether the model was asked for the writing of this number, instead of an earlier failure remembered."""
-        return self._writings[number].tokens > 0
+        """Whether the writing of this number had candidates, instead of an earlier failure remembered."""
+        return self._writings[number].attempts > 0
 
     def left_open(self, number: int) -> bool:
         """Whether the study ended before the writing of this number did."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agents.bench import Bench
 from agents.llm.client import LanguageModel
 from agents.writer.result import Written
+from agents.writer.writer import ComponentWriter
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.store.records import WritingRecord
 from neuramosaic.store.store import Store
-
-if TYPE_CHECKING:
-    from agents.writer.writer import ComponentWriter
 
 
 class Workshop:
@@ -55,8 +52,6 @@ class Workshop:
             BudgetSpentError: If the study's cap is reached; the writing is still OPEN.
             SandboxError: If the sandbox failed.
         """
-        from agents.writer.writer import ComponentWriter
-
         if self._writer is None:
             bench = self._open.enter_context(Bench(self._backend))
             self._writer = ComponentWriter(

@@ -75,9 +75,15 @@ def print_history(
     title = Text(f"{record.slot} ", "cyan").append(record.name, "bold").append(f"  version {record.version}", "dim")
     console.print(title)
     if writing is not None:
+        by_rule = writing.depth == "equations"
+        who = (
+            "read by rule from the equations of its card"
+            if by_rule
+            else f"written by {writing.model} ({writing.depth})"
+        )
+        effort = f"{writing.attempts} attempts, {writing.tokens:,} tokens, {duration(writing.seconds)}"
         console.print(
-            f"written by {writing.model} ({writing.depth}) in {writing.attempts} attempts, {writing.tokens:,} tokens, "
-            f"{duration(writing.seconds)}",
+            f"{who} in {effort}",
             markup=False,
             soft_wrap=True,
         )

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -193,13 +193,15 @@ class LanguageModel:
             raise failures[0]
         return answers
 
-    def used(self, trial: str) -> Usage:
+    def used(self, trial: str, prompts: Collection[str] | None = None) -> Usage:
         """Return the tokens of the requests for a trial: of the last attempt of each, as a replay sees them too.
 
         Args:
             trial: The trial or writing that they were for.
+            prompts: Names of the prompts that count; by default all.
         """
-        last = {call.request: call for call in self._ledger.calls(self._study, trial=trial)}
+        calls = self._ledger.calls(self._study, trial=trial)
+        last = {call.request: call for call in calls if prompts is None or call.prompt in prompts}
         return Usage(
             sum(call.tokens_in or 0 for call in last.values()), sum(call.tokens_out or 0 for call in last.values())
         )

@@ -19,6 +19,9 @@ class ReplayProvider:
     Args:
         ledger: The ledger that holds the answers.
         study: The study to repeat.
+
+    Attributes:
+        model: The model that answered then: what is known of its failures is known of its answers.
     """
 
     name = "replay"
@@ -29,7 +32,8 @@ class ReplayProvider:
         self._ledger, self._study = ledger, study
         self._given: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self.model = study
+        calls = ledger.calls(study)
+        self.model = calls[0].model if calls else study
 
     def complete(self, request: Request, request_id: str) -> Answer:
         """Return the recorded answer, or raise the recorded failure: see `Provider.complete`.

@@ -15,6 +15,7 @@ from neuramosaic.components.spec import ComponentSpec, Provenance
 from neuramosaic.errors import CodegenError, UsageError
 
 _FENCE = re.compile(r"```(?:python)?\n(.*?)```", re.DOTALL)
+_TOO_DEEP = "it is nested too deeply; write shorter lines"
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,14 @@ class Candidate:
 
 def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> Candidate:
     """Compile a sketch."""
+    if not sketch.strip():
+        return Candidate(sketch, depth, None, Failure("sketch", "there is no line; the last one is a return"))
     try:
         written = compile_sketch(sketch, card)
     except SketchError as error:
         return Candidate(sketch, depth, None, Failure("sketch", str(error)))
+    except RecursionError:
+        return Candidate(sketch, depth, None, Failure("sketch", _TOO_DEEP))
     return _finished(sketch, written, card, depth, provenance)
 
 
@@ -66,4 +71,6 @@ def _finished(text: str, written: str, card: Card, depth: str, provenance: Prove
         omission = unfaithful(written, card)
     except (CodegenError, UsageError, SyntaxError) as error:
         return Candidate(text, depth, None, Failure("parse", str(error)))
+    except RecursionError:
+        return Candidate(text, depth, None, Failure("parse", _TOO_DEEP))
     return Candidate(text, depth, component, Failure("faithful", omission) if omission else None)

@@ -37,7 +37,8 @@ class Written:
         tokens: Tokens of all calls, in and out, as the server counted them.
         seconds: Wall time.
         failures: Of the candidates that did not pass, in order.
-        depth: How it was written: family, variant or new; None unless verified.
+        depth: How it was written: equations (the card's own, read by rule), sketch (its forward pass, by the model)
+            or code (its class, by the model); None unless verified.
         component: Its record; None unless verified.
         file: Its source, in a file of the workspace; None unless verified.
         writing: Id of its record among the writings.

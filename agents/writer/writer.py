@@ -17,7 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.bench import Bench
-from agents.curator import Proof, keep, prove
+from agents.curator import Proof, check_addable, keep, prove
 from agents.llm.base import ModelError
 from agents.llm.client import LanguageModel
 from agents.writer.candidate import Candidate, from_code, from_sketch, offending
@@ -32,7 +32,7 @@ from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
 from neuramosaic.store.records import ComponentRecord, WritingRecord, WritingState
 from neuramosaic.store.store import Store
-from neuramosaic.store.writings import Writings
+from neuramosaic.store.writings import UNANSWERED, Writings
 from prompts import load_prompt
 
 #: Prompts of the writer: a card that failed is tried again when one of them changes.
@@ -141,16 +141,20 @@ class ComponentWriter:
     def write(self, writing: WritingRecord, known: Catalogue, *, again: bool = False) -> Written:
         """Write the component of an OPEN writing and finish the writing: a function of card, catalogue and answers.
 
+        A writing that was cut short is written from its beginning: the same is asked at the same places.
+
         Args:
             writing: An OPEN writing.
             known: The components that exist.
             again: Whether to try even if the same model with the same prompts has failed on this card.
 
         Raises:
+            UsageError: If no component of the card's slot or name can be added; nothing is asked.
             BudgetSpentError: If a cap is reached; the writing is still OPEN.
             SandboxError: If the sandbox failed; the writing is still OPEN.
         """
         card = Card.from_yaml(writing.card)
+        check_card(card)
         prompts = {name: load_prompt(name).version for name in PROMPTS}
         failed = None if again else self._writings.failed(card, self._model.provider.model, prompts)
         if failed is not None:
@@ -171,7 +175,7 @@ class ComponentWriter:
                 proof,
                 self._store,
                 self._workspace,
-                origin=f"written by {self._model.provider.model} from its card ({found.depth})",
+                origin=_origin(found, self._model.provider.model),
                 provenance=provenance,
                 writing=writing.id,
                 files={_TRANSCRIPT: json.dumps(effort.transcript, indent=1) + "\n"},
@@ -189,7 +193,7 @@ class ComponentWriter:
                 version=component.version if component else None,
                 commit=component.commit if component else None,
                 attempts=effort.attempts,
-                tokens=self._tokens(writing, effort),
+                tokens=self._tokens(writing),
                 seconds=time.perf_counter() - began,
                 failures=tuple(failure.to_json() for failure in effort.failures),
             )
@@ -224,40 +228,38 @@ class ComponentWriter:
         try:
             while self._may_ask(effort):
                 as_code = effort.attempts >= sketches
-                asked = self._codes(effort) if as_code else self._sketches(effort, fresh, draft)
+                candidate = self._code(effort) if as_code else self._sketch(effort, fresh, draft)
                 fresh += 1
-                for candidate in asked:
+                proof = self._try(candidate, effort)
+                repeated = proof is None and effort.failures[-1].check == _REPEATED
+                repairs = 0 if as_code or repeated else _REPAIRS
+                while proof is None and repairs and self._may_ask(effort):
+                    candidate, repairs = self._repaired(candidate, effort), repairs - 1
                     proof = self._try(candidate, effort)
-                    repeated = proof is None and effort.failures[-1].check == _REPEATED
-                    repairs = 0 if as_code or repeated else _REPAIRS
-                    while proof is None and repairs and self._may_ask(effort):
-                        candidate, repairs = self._repaired(candidate, effort), repairs - 1
-                        proof = self._try(candidate, effort)
-                    if proof is not None:
-                        return candidate, proof
+                if proof is not None:
+                    return candidate, proof
         except ModelError as error:
-            effort.failures.append(Failure("model", str(error)))
+            effort.failures.append(Failure(UNANSWERED, str(error)))
         return None, None
 
-    def _sketches(self, effort: _Effort, fresh: int, draft: Candidate | None) -> list[Candidate]:
-        """Ask for sketches; every other time with the equations read by rule as a first draft."""
+    def _sketch(self, effort: _Effort, fresh: int, draft: Candidate | None) -> Candidate:
+        """Ask for a sketch; every other time with the equations read by rule as a first draft."""
         shown = ""
         if draft is not None and draft.failure is not None and fresh % 2 == 1:
             shown = f"A first draft, which fails:\n{shown_lines(draft.text)}\n{draft.failure.message}"
         variables = {**self._shown(effort), "draft": shown}
-        answers = self._model.ask_many(
+        answer = self._model.ask(
             "write_sketch",
             variables,
             Lines,
             purpose="write a component",
-            samples=self._samples(effort),
             trial=effort.writing.id,
             occurrence=fresh,
             temperature=_TEMPERATURES[min(fresh, len(_TEMPERATURES) - 1)],
             max_tokens=_SKETCH_TOKENS,
         )
-        _count(effort, "write_sketch", variables, *answers)
-        return [self._sketch(answer, effort) for answer in answers]
+        _count(effort, "write_sketch", variables, answer)
+        return _read(answer, effort)
 
     def _repaired(self, candidate: Candidate, effort: _Effort) -> Candidate:
         last = effort.failures[-1]
@@ -275,9 +277,9 @@ class ComponentWriter:
             max_tokens=_SKETCH_TOKENS,
         )
         _count(effort, "repair_sketch", variables, answer)
-        return self._sketch(answer, effort)
+        return _read(answer, effort)
 
-    def _codes(self, effort: _Effort) -> list[Candidate]:
+    def _code(self, effort: _Effort) -> Candidate:
         example = effort.examples[0]
         seen = dict.fromkeys(f"- {failure.check}: {failure.message}" for failure in effort.failures[-6:])
         variables = {
@@ -289,19 +291,18 @@ class ComponentWriter:
             "class_name": class_name(effort.card),
             "failures": "\n".join(list(seen)[-2:]),
         }
-        answers = self._model.ask_many(
+        answer = self._model.ask(
             "write_component",
             variables,
             Code,
             purpose="write a component",
-            samples=self._samples(effort),
             trial=effort.writing.id,
             occurrence=effort.attempts,
             temperature=_TEMPERATURES[-1],
             max_tokens=_CODE_TOKENS,
         )
-        _count(effort, "write_component", variables, *answers)
-        return [from_code(answer.code, effort.card, effort.provenance) for answer in answers]
+        _count(effort, "write_component", variables, answer)
+        return from_code(answer.code, effort.card, effort.provenance)
 
     def _shown(self, effort: _Effort) -> dict[str, str]:
         second, first = effort.examples[:2]
@@ -314,18 +315,12 @@ class ComponentWriter:
             "card": shown_card(effort.card),
         }
 
-    def _sketch(self, answer: Lines, effort: _Effort) -> Candidate:
-        return from_sketch("\n".join(answer.lines), effort.card, "sketch", effort.provenance)
-
     # -- the budget, and the proof -------------------------------------------------------------------------------------
 
-    def _tokens(self, writing: WritingRecord, effort: _Effort) -> int:
-        """Return the tokens that the writing used, as the server counted them; none if it asked nothing."""
-        used = self._model.used(writing.id)
-        return used.tokens_in + used.tokens_out if effort.characters else 0
-
-    def _samples(self, effort: _Effort) -> int:
-        return max(1, min(self._model.provider.slots, self._limits.attempts - effort.attempts))
+    def _tokens(self, writing: WritingRecord) -> int:
+        """Return the tokens that the writing used, as the server counted them: without those of its card."""
+        used = self._model.used(writing.id, PROMPTS)
+        return used.tokens_in + used.tokens_out
 
     def _may_ask(self, effort: _Effort) -> bool:
         """Whether the budget allows another candidate, by what was shown and answered: the same in a resumed run."""
@@ -354,10 +349,30 @@ class ComponentWriter:
         return None
 
 
-def _count(effort: _Effort, prompt: str, variables: Mapping[str, str], *answers: BaseModel) -> None:
-    """Count the characters of a prompt, once for each answer, and of the answers."""
+def _read(answer: Lines, effort: _Effort) -> Candidate:
+    return from_sketch("\n".join(answer.lines), effort.card, "sketch", effort.provenance)
+
+
+def _count(effort: _Effort, prompt: str, variables: Mapping[str, str], answer: BaseModel) -> None:
+    """Count the characters of a prompt and its answer."""
     shown = sum(len(text) for _, text in load_prompt(prompt).render(variables))
-    effort.characters += sum(shown + len(answer.model_dump_json()) for answer in answers)
+    effort.characters += shown + len(answer.model_dump_json())
+
+
+def _origin(found: Candidate, model: str) -> str:
+    """Return in words who wrote a component: of one whose equations were read by rule, no model did."""
+    if found.depth == "equations":
+        return "the equations of its card, read by rule"
+    return f"written by {model} from its card ({found.depth})"
+
+
+def check_card(card: Card) -> None:
+    """Check that a component of a card can be added once it is written.
+
+    Raises:
+        UsageError: If its slot is none that can be proved, or its name is one of the catalogue's own.
+    """
+    check_addable(card.spec("", class_name(card), provenance=Provenance.DESIGNED))
 
 
 def component_file(workspace: Path, component: ComponentRecord) -> Path:

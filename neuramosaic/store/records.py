@@ -121,7 +121,8 @@ class WritingRecord:
         proposal: What its proposer said of it, such as `why` and `predicted_loss`.
         model: Who wrote; empty while OPEN.
         prompts: Version of each prompt that was used, by name.
-        depth: How it was written: family, variant or new; None unless VERIFIED.
+        depth: How it was written: equations (the card's own, read by rule), sketch (its forward pass, by the model)
+            or code (its class, by the model); None unless VERIFIED.
         version: Version of the component; None unless VERIFIED.
         commit: Git commit of card, code and transcript in the workspace's `code/`, or None.
         attempts: Candidates that were checked.

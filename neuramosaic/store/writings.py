@@ -13,6 +13,9 @@ from neuramosaic.errors import NotFoundError, StoreError
 from neuramosaic.store.records import WritingRecord, WritingState
 from neuramosaic.store.store import Store, now
 
+#: The check that a writing failed which ended because its model did not answer.
+UNANSWERED = "model"
+
 
 def card_id(card: Card) -> str:
     """Return the content id of a card."""
@@ -117,13 +120,17 @@ class Writings:
         return [_record(row) for row in rows]
 
     def failed(self, card: Card, model: str, prompts: Mapping[str, str]) -> WritingRecord | None:
-        """Return the newest failed writing of this card by this model with these prompts, or None."""
+        """Return the newest failed writing of this card by this model with these prompts, or None.
+
+        One that ended because the model did not answer is no failure at the card.
+        """
         rows = self._store.rows(
             "SELECT * FROM writings WHERE card_id = ? AND model = ? AND prompts = ? AND state = ?"
-            " ORDER BY finished DESC LIMIT 1",
+            " ORDER BY finished DESC",
             (card_id(card), model, canonical_json(dict(prompts)), WritingState.FAILED),
         )
-        return _record(rows[0]) if rows else None
+        records = map(_record, rows)
+        return next((item for item in records if [f["check"] for f in item.failures][-1:] != [UNANSWERED]), None)
 
 
 def _row(record: WritingRecord) -> dict[str, Any]:

@@ -136,14 +136,14 @@ def test_our_writer_has_the_same_budget_and_starts_afresh_at_each_card(store, tm
 
         def write(self, writing, known, *, again=False):
             self.asked.append((writing, known, again))
-            return Written(writing.name, True, 3, self.limits.tokens, 9.5, (Failure("causal", "m"),) * 2, "variant")
+            return Written(writing.name, True, 3, self.limits.tokens, 9.5, (Failure("causal", "m"),) * 2, "sketch")
 
     writer = SimpleNamespace(ComponentWriter=ComponentWriter, WriterLimits=WriterLimits)
     monkeypatch.setitem(sys.modules, "agents.writer.writer", writer)
     arm = Ours(None, store, None, catalogue(), workspace=tmp_path, tokens=777)
     outcome = arm.write(GEGLU)
     arm.write(HIGHWAY)
-    assert outcome == Outcome(True, 3, 777, 9.5, [{"check": "causal", "message": "m"}] * 2, "variant")
+    assert outcome == Outcome(True, 3, 777, 9.5, [{"check": "causal", "message": "m"}] * 2, "sketch")
     (first, known, again), (second, *_) = arm._writer.asked
     assert (Card.from_yaml(first.card), Card.from_yaml(second.card)) == (GEGLU, HIGHWAY)
     assert again
@@ -166,7 +166,7 @@ class Scripted:
 
 YES = Outcome(True, 1, 1500, 20.0)
 NO = Outcome(False, 2, 3000, 60.0, [{"check": "causal", "message": "m"}, {"check": "parse", "message": "m"}])
-OURS = Outcome(True, 2, 2500, 40.0, [{"check": "causal", "message": "m"}], depth="variant")
+OURS = Outcome(True, 2, 2500, 40.0, [{"check": "causal", "message": "m"}], depth="sketch")
 CHOSEN = [GradedCard(GEGLU, "easy"), GradedCard(HIGHWAY, "hard")]
 
 

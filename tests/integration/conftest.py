@@ -3,10 +3,8 @@ import hashlib
 import itertools
 import json
 import random
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel
@@ -245,7 +243,7 @@ class FakeWriter:
             writing,
             state=WritingState.VERIFIED if verified else WritingState.FAILED,
             model=self.model.provider.model,
-            depth="new" if verified else None,
+            depth="code" if verified else None,
             version=component.version if component else None,
             commit=component.commit if component else None,
             attempts=attempts,
@@ -261,7 +259,7 @@ def writer(monkeypatch):
     """Put the fake in the place of the writer, and nothing in the place of its bench."""
     monkeypatch.setattr(FakeWriter, "crash_at", None)
     monkeypatch.setattr(FakeWriter, "fails", ())
-    monkeypatch.setitem(sys.modules, "agents.writer.writer", SimpleNamespace(ComponentWriter=FakeWriter))
+    monkeypatch.setattr(graph.workshop, "ComponentWriter", FakeWriter)
     monkeypatch.setattr(graph.workshop, "Bench", lambda backend: contextlib.nullcontext())
     return FakeWriter
 

@@ -105,7 +105,7 @@ def assert_shown(trial, writing, workspace, capsys):
         assert main([*command, "-w", str(workspace)]) == 0
         said = capsys.readouterr().out
         assert f"show {writing.commit[:12]}:component.py" in said
-        assert "written by m (new) in 2 attempts, 81 tokens" in said
+        assert "written by m (code) in 2 attempts, 81 tokens" in said
         assert f"name: {writing.name}" in said
         assert "connection_test: ok, 20 + 7 tokens" in said
 

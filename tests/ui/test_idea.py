@@ -78,9 +78,9 @@ class Writer:
         record = keep(
             spec, card, proof, self._store, self._workspace, origin="test", provenance=origin, writing=writing.id
         )
-        done = {"state": WritingState.VERIFIED, "version": record.version, "attempts": 1, "depth": "variant"}
+        done = {"state": WritingState.VERIFIED, "version": record.version, "attempts": 1, "depth": "sketch"}
         Writings(self._store).finish(replace(writing, **done))
-        return Written(writing.name, True, 1, 100, 1.0, (), "variant", record, file, writing.id)
+        return Written(writing.name, True, 1, 100, 1.0, (), "sketch", record, file, writing.id)
 
 
 @pytest.fixture

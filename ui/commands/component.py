@@ -1,4 +1,4 @@
-"""component list, show, verify, add: the building blocks of the space."""
+"""component list, show, verify, add (write stands in writing.py, try in idea.py): the building blocks of the space."""
 
 from __future__ import annotations
 
