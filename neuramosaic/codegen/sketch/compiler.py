@@ -261,7 +261,9 @@ class _Compiler:
         """Return a learned parameter that the card has a name for and says no more of."""
         held, self._hint = self._hint, re.sub(r"_(t|s|h)$", "", name)
         if name in self._facts.spreads:
-            value = FUNCTIONS["param"].make(self, [], {"spread": Value(expression(self._facts.spreads[name]), Kind.NUMBER)})
+            value = FUNCTIONS["param"].make(
+                self, [], {"spread": Value(expression(self._facts.spreads[name]), Kind.NUMBER)}
+            )
             self._hint = held
             self._values[name] = value
             return value
@@ -281,7 +283,9 @@ class _Compiler:
     def _operation(self, a: Value, op: ast.operator, b: Value) -> Value:
         if isinstance(op, ast.MatMult):
             return self._product(a, b)
-        if isinstance(op, ast.Mult) and (b.kind is Kind.TRANSPOSED or (a.kind is Kind.SCORES and b.kind in _VALUES and not is_one(b.size))):
+        if isinstance(op, ast.Mult) and (
+            b.kind is Kind.TRANSPOSED or (a.kind is Kind.SCORES and b.kind in _VALUES and not is_one(b.size))
+        ):
             return self._product(a, b)  # side by side, matrices are multiplied
         first, second, kind, size = align(a, b)
         return Value(ast.BinOp(first, op, second), kind, size)

@@ -72,7 +72,9 @@ def facts_of(card: Card) -> Facts:
     return Facts(
         spreads=spreads,
         map_sizes=sizes,
-        constants={name: value for name, value in _CONSTANT.findall(text) if not name.endswith("_0") and name not in names},
+        constants={
+            name: value for name, value in _CONSTANT.findall(text) if not name.endswith("_0") and name not in names
+        },
         starts=starts,
         numbers=frozenset(_NUMBER.findall(text)),
         taps=int(next(item for item in taps.groups() if item)) if taps else None,

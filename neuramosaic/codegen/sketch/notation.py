@@ -77,7 +77,11 @@ class Notation:
 
     def rewrite(self, line: str) -> str:
         """Return a line of a sketch, its mathematical notation rewritten; empty if it only says what others use."""
-        if not re.search(r"_\(?t|_\{|_s\b|_ij|_[ij]\b|\w \. \w|\bsum_|\^|\||\\|'", line) and _is_python(line) and not self._functions:
+        if (
+            not re.search(r"_\(?t|_\{|_s\b|_ij|_[ij]\b|\w \. \w|\bsum_|\^|\||\\|'", line)
+            and _is_python(line)
+            and not self._functions
+        ):
             return line
         if "=" not in line and not line.strip().startswith("return"):
             return ""  # a remark
@@ -292,13 +296,19 @@ def _expression(text: str) -> str:
     text = re.sub(r"\bconcat_h\s*\(", "merge_heads(", text)
     text = re.sub(r"\b(mean|sum|max)_[dc]\b", r"\1", text)
     text = re.sub(
-        r"\(?(\w+)_t\s*/\s*\|\|?\1_t\|\|?\)?\s*(?:\.|\*|@)\s*\(?(\w+)_s\s*/\s*\|\|?\2_s\|\|?\)?", r"cosine(\1, \2)", text
+        r"\(?(\w+)_t\s*/\s*\|\|?\1_t\|\|?\)?\s*(?:\.|\*|@)\s*\(?(\w+)_s\s*/\s*\|\|?\2_s\|\|?\)?",
+        r"cosine(\1, \2)",
+        text,
     )
     text = re.sub(r"(\w+)\s*/\s*\|\|?\1\|\|?(_2)?", r"normalize(\1)", text)
     text = re.sub(r"\|([^|]+)\|\s*(?=\*\*)", r"abs(\1)", text)
     text = re.sub(r"\|\|?([^|]+)\|\|?(_2)?", r"norm(\1)", text)
     text = re.sub(r"\(?\b1\s*/\s*t\b\)?\s*\*?\s*sum_\(?(?:s\s*<=\s*t\)?|s\b)\s*(\w+)_s\b", r"running_mean(\1)", text)
-    text = re.sub(r"\(?\b1\s*/\s*t\b\)?\s*\*?\s*sum_\(?(?:s\s*<=\s*t\)?|s\b)\s*\(?((?:%s)\s+\w+)_s\)?" % _MAP, r"running_mean(\1)", text)
+    text = re.sub(
+        r"\(?\b1\s*/\s*t\b\)?\s*\*?\s*sum_\(?(?:s\s*<=\s*t\)?|s\b)\s*\(?((?:%s)\s+\w+)_s\)?" % _MAP,
+        r"running_mean(\1)",
+        text,
+    )
     text = re.sub(r"(\w+)\s*\*?\s*(\w+)\.mT\s*/\s*sqrt\((?:d|hd|d_k)\)", r"scores(\1, \2)", text)
     text = re.sub(r"\)_t\b", ")", text)
     text = re.sub(rf"\(((?:{_MAP})\s+{_NAME})\)_\(", r"\1_(", text)
