@@ -13,13 +13,13 @@ from collections.abc import Iterable
 
 from neuramosaic.codegen.sketch.clauses import assignments, clauses
 from neuramosaic.codegen.sketch.phrases import rewrite_expression
-from neuramosaic.codegen.sketch.signs import LONGEST, NAME, closed, over_positions, plain, without_index
+from neuramosaic.codegen.sketch.signs import LONGEST, NAME, closed, over_positions, plain, spaced, without_index
 from neuramosaic.codegen.sketch.states import MatrixState, before, is_matrix, matrix_state, vector_state
 
 _MOST_LINES = 100
 #: Words of definitions by cases, and of choices among values.
 _CONDITIONAL = re.compile(r"\b(else|otherwise|among|greatest|largest|strongest|top_k largest)\b")
-#: Signs of notation, in a line that may be Python: `h_t`, `w_(t-1)`, `v_{s}`, `a_ij`, `q . k`, `sum_`, `^`, `|`, primes.
+#: Signs of notation, in a line perhaps of Python: `h_t`, `w_(t-1)`, `v_{s}`, `a_ij`, `q . k`, `sum_`, `^`, `|`, primes.
 _NOTATION = re.compile(r"_\(?t|_\{|_s\b|_ij|_[ij]\b|\w \. \w|\bsum_|\^|\||\\|'")
 _FUNCTION = re.compile(r"([A-Za-z]\w*)\(([A-Za-z])\)\s*=\s*(.+)$")  # phi(z) = elu(z) + 1
 _DEFINITION = re.compile(rf"({NAME}?)_(?:t|\(t\))\s*=\s*(.+)$")  # h_t = ...
@@ -33,7 +33,7 @@ def transcribe(equations: Iterable[str]) -> list[str]:
     No lines if an equation is more than an expression: a definition by cases, a choice among values, or too long.
     """
     lines: list[str] = []
-    for equation in map(_spaced, equations):
+    for equation in map(spaced, equations):
         if len(equation) > LONGEST or (_CONDITIONAL.search(equation) and " elsewhere" not in equation):
             return []
         per_head = re.search(r"per head|for each head|head by head|heads?\b.*split", equation) is not None
@@ -44,11 +44,6 @@ def transcribe(equations: Iterable[str]) -> list[str]:
     if lines:
         lines[-1] = "return " + lines[-1].split("=", 1)[1].strip()
     return lines
-
-
-def _spaced(equation: str) -> str:
-    """Return an equation with single spaces."""
-    return " ".join(equation.split())
 
 
 def _in_order(lines: list[str]) -> list[str]:

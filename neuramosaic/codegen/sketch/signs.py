@@ -65,6 +65,11 @@ def over_positions(text: str) -> str:
     return re.sub(r"(?<=[a-z])_[dc]\b", "", text)  # a_d
 
 
+def spaced(text: str) -> str:
+    """Return a text with single spaces, none around it."""
+    return " ".join(text.split())
+
+
 def without_index(name: str) -> str:
     """Return a name without its index: `h_t` and `h_ts` are `h`."""
     return re.sub(r"_(t|s|ts|h)$", "", name)
