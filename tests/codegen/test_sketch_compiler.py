@@ -163,7 +163,8 @@ def test_what_makes_no_component_is_said(sketch, message):
 
 
 _NAMES = st.sampled_from(
-    "linear split_heads scores causal_softmax causal recur shift chunk concat top_k where clamp int view transpose power "
+    "linear split_heads scores causal_softmax causal recur shift chunk concat top_k where clamp int view "
+    "transpose power "
     "mean cosine matrix_scan delta_scan window_attention group_max running_mean param param_number max norm block dot "
     "W_o".split()
 )
