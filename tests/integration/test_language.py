@@ -96,16 +96,17 @@ def assert_shown(trial, writing, workspace, capsys):
     (component,) = [item for item in shown["written"] if item["name"] == writing.name]
     assert (component["card"]["name"], component["commit"]) == (writing.name, writing.commit)
     assert (component["writing"]["id"], component["writing"]["attempts"]) == (writing.id, 2)
-    proposed, *asked = component["writing"]["calls"]
-    assert (proposed["prompt"], [call["prompt"] for call in asked]) == ("propose_component", ["connection_test"] * 2)
-    assert "2 + 3" in asked[1]["messages"][1]["content"]
+    proposed, *card, first, second = component["writing"]["calls"]
+    assert (proposed["prompt"], first["prompt"], second["prompt"]) == ("propose_component", *["connection_test"] * 2)
+    assert all(call["prompt"].startswith("card_") for call in card)
+    assert "2 + 3" in second["messages"][1]["content"]
     assert main(["component", "show", writing.name, "--json", "-w", str(workspace)]) == 0
     assert json.loads(capsys.readouterr().out)["history"] == component
     for command in (["show", trial.id], ["component", "show", writing.name]):
         assert main([*command, "-w", str(workspace)]) == 0
         said = capsys.readouterr().out
         assert f"show {writing.commit[:12]}:component.py" in said
-        assert "written by m (code) in 2 attempts, 81 tokens" in said
+        assert "written by m (code) in 2 attempts, 54 tokens" in said
         assert f"name: {writing.name}" in said
         assert "connection_test: ok, 20 + 7 tokens" in said
 
