@@ -52,11 +52,11 @@ def facts_of(card: Card) -> Facts:
             continue  # one map makes several values: its size is theirs together
         formula = re.split(r",?\s+with\s", equation)[0]
         maps = re.findall(r"\b[WUV]_\w+|\b[UVW]\b", formula)
-        hidden, elements = _HIDDEN.search(equation), _ELEMENTS.search(equation)
-        if hidden and (size := _size(hidden[1], names)):
-            sizes |= dict.fromkeys(maps[1:], size)  # the first is the outermost
-        elif elements and (size := _size(elements[1], names)):
-            sizes |= dict.fromkeys(maps[:1] if "=" in formula and len(maps) == 1 else maps, size)
+        hidden, elements = (_first_size(pattern, equation, names) for pattern in (_HIDDEN, _ELEMENTS))
+        if hidden:
+            sizes |= dict.fromkeys(maps[1:], hidden)  # the first is the outermost
+        elif elements:
+            sizes |= dict.fromkeys(maps, elements)
         for name, text in _MAPS.findall(equation):
             if size := _size(text, names):
                 sizes[name] = size
@@ -79,6 +79,12 @@ def facts_of(card: Card) -> Facts:
         numbers=frozenset(_NUMBER.findall(text)),
         taps=int(next(item for item in taps.groups() if item)) if taps else None,
     )
+
+
+def _first_size(pattern: re.Pattern[str], text: str, names: set[str]) -> str | None:
+    """Return the first size that a pattern finds, wherever it may begin."""
+    found = (pattern.match(text, place) for place in range(len(text)))
+    return next((size for match in found if match and (size := _size(match[1], names))), None)
 
 
 def _size(text: str, names: set[str]) -> str | None:
