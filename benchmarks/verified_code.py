@@ -2,10 +2,11 @@
 
     python benchmarks/verified_code.py --llm local
     python benchmarks/verified_code.py --llm local --cards 'g*' --direct --tokens 10000 --json out.json
+    python benchmarks/verified_code.py --llm local --set held_out
 
-Both arms have the same model, the same cards (benchmarks/cards), the same budget of tokens per card, and the same proof
-in the sandbox. What is finished is kept in a workspace, card by card, and not done again. benchmarks/README.md
-says what this measures.
+Both arms have the same model, the same cards (benchmarks/cards, or those held out from it), the same budget of tokens
+per card, and the same proof in the sandbox. What is finished is kept in a workspace, card by card, and not done again.
+benchmarks/README.md says what this measures.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from neuramosaic.store.writings import card_id
 from prompts import load_prompt
 
 CARDS = Path(__file__).parent / "cards"
+#: The sets of cards; no name is in two of them. What is held out is for figures only, nothing is tuned on it.
+SETS = {"cards": CARDS, "held_out": CARDS / "held_out"}
 #: The writer's own budget per card.
 TOKENS = 40_000
 #: What llama.cpp's server counts, by our name for it; a prompt's tokens without those that its cache held.
@@ -65,20 +68,24 @@ class GradedCard:
     grade: str
 
 
-def read_cards(pattern: str) -> list[GradedCard]:
-    """Return the cards whose names match a glob pattern, by name.
+def read_cards(pattern: str, chosen: str = "cards") -> list[GradedCard]:
+    """Return the cards of a set whose names match a glob pattern, by name.
+
+    Args:
+        pattern: The glob pattern.
+        chosen: The set, one of `SETS`.
 
     Raises:
         UsageError: If there is none, or one has no grade on its first line.
     """
-    cards = []
-    for path in sorted(CARDS.glob(f"{pattern}.yaml")):
+    cards, folder = [], SETS[chosen]
+    for path in sorted(folder.glob(f"{pattern}.yaml")):
         found = _GRADE.match(path.read_text(encoding="utf-8"))
         if found is None or found[1] not in GRADES:
             raise UsageError(f"{path}: its first line has to be '# Grade: G' with G among {', '.join(GRADES)}")
         cards.append(GradedCard(Card.from_file(path), found[1]))
     if not cards:
-        raise UsageError(f"--cards: no card matches {pattern!r}; there are {', '.join(_names())}")
+        raise UsageError(f"--cards: no card matches {pattern!r}; there are {', '.join(_names(folder))}")
     return cards
 
 
@@ -192,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    cards = read_cards(options.cards)
+    cards = read_cards(options.cards, options.set)
     chosen = [arm for arm in ARMS if arm in (options.arms or ARMS)]
     options.workspace.mkdir(parents=True, exist_ok=True)
     status = 0
@@ -217,7 +224,13 @@ def _run(options: argparse.Namespace) -> int:
             "cpus": len(os.sched_getaffinity(0)),
             "python": sys.version.split()[0],
         }
-        document = {"settings": settings, "machine": machine, "summary": summary(finished), "results": finished}
+        document = {
+            "set": options.set,
+            "settings": settings,
+            "machine": machine,
+            "summary": summary(finished),
+            "results": finished,
+        }
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return status
 
@@ -247,8 +260,8 @@ def _arms(
     return arms
 
 
-def _names() -> list[str]:
-    return sorted(path.stem for path in CARDS.glob("*.yaml"))
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _positive(text: str) -> int:
@@ -263,7 +276,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gguf", type=Path, metavar="FILE", help="local: the model's file")
     parser.add_argument("--model", metavar="MODEL", help="openai: the model, as the server calls it")
     parser.add_argument("--base-url", metavar="URL", help="openai: an OpenAI-compatible server, with its /v1")
-    parser.add_argument("--cards", default="*", metavar="GLOB", help="names of the cards (default: all)")
+    parser.add_argument("--set", choices=tuple(SETS), default="cards", help="which set of cards (default: cards)")
+    parser.add_argument("--cards", default="*", metavar="GLOB", help="names of the cards of the set (default: all)")
     which = parser.add_mutually_exclusive_group()
     for arm in ARMS:
         which.add_argument(f"--{arm}", dest="arms", action="store_const", const=(arm,), help=f"{arm} only")

@@ -26,7 +26,7 @@ from agents.writer.result import Failure, Written
 from agents.writer.showing import contract, shown_blocks, shown_card, shown_functions, shown_lines
 from neuramosaic.codegen.sketch import compile_sketch
 from neuramosaic.codegen.sketch.compiler import class_name
-from neuramosaic.codegen.sketch.notation import transcribe
+from neuramosaic.codegen.sketch.notation import Notation, transcribe
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
@@ -42,12 +42,15 @@ FOLDER = "components"
 _TRANSCRIPT = "transcript.json"
 #: Share of the attempts that are left for whole classes.
 _CODE_SHARE = 0.15
-_FIRST_TEMPERATURE, _TEMPERATURE, _REPAIR_TEMPERATURE = 0.0, 0.8, 0.3
+_TEMPERATURES = (0.0, 0.0, 0.7, 0.7, 1.0)
+"""Of the first fresh starts; the last one is that of all later ones."""
+_REPAIR_TEMPERATURE = 0.6
 _SKETCH_TOKENS, _CODE_TOKENS = 400, 1200
 #: How often one sketch is repaired before a fresh start.
 _REPAIRS = 1
+_REPEATED = "repeated"
 #: Characters of a token, about, where a limit is kept by what was sent and not by what a server says of it.
-_CHARACTERS = 3.3
+_CHARACTERS = 2.7
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,8 @@ class ComponentWriter:
 
     def _search(self, effort: _Effort) -> tuple[Candidate | None, Proof | None]:
         """Try candidates until one is proved or the budget is used up."""
-        lines = transcribe(effort.card.equations)
+        notation = Notation()
+        lines = [line for line in map(notation.rewrite, transcribe(effort.card.equations)) if line.strip()]
         draft = None
         if lines:
             draft = from_sketch("\n".join(lines), effort.card, "equations", effort.provenance)
@@ -227,7 +231,8 @@ class ComponentWriter:
                 candidate = self._code(effort) if as_code else self._sketch(effort, fresh, draft)
                 fresh += 1
                 proof = self._try(candidate, effort)
-                repairs = 0 if as_code else _REPAIRS
+                repeated = proof is None and effort.failures[-1].check == _REPEATED
+                repairs = 0 if as_code or repeated else _REPAIRS
                 while proof is None and repairs and self._may_ask(effort):
                     candidate, repairs = self._repaired(candidate, effort), repairs - 1
                     proof = self._try(candidate, effort)
@@ -250,7 +255,7 @@ class ComponentWriter:
             purpose="write a component",
             trial=effort.writing.id,
             occurrence=fresh,
-            temperature=_FIRST_TEMPERATURE if fresh < 2 else _TEMPERATURE,
+            temperature=_TEMPERATURES[min(fresh, len(_TEMPERATURES) - 1)],
             max_tokens=_SKETCH_TOKENS,
         )
         _count(effort, "write_sketch", variables, answer)
@@ -293,7 +298,7 @@ class ComponentWriter:
             purpose="write a component",
             trial=effort.writing.id,
             occurrence=effort.attempts,
-            temperature=_TEMPERATURE,
+            temperature=_TEMPERATURES[-1],
             max_tokens=_CODE_TOKENS,
         )
         _count(effort, "write_component", variables, answer)
@@ -326,7 +331,7 @@ class ComponentWriter:
         effort.attempts += 1
         failure, proof = candidate.failure, None
         if candidate.text in effort.tried:
-            failure = Failure("repeated", "the same was written before; write it in another way")
+            failure = Failure(_REPEATED, "the same was written before; write it in another way")
         elif failure is None and candidate.component is not None:
             proof = prove(candidate.component, effort.card, self._bench, effort.known)
             if not proof.passed:

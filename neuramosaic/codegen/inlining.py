@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import symtable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,13 +16,35 @@ _COMPONENTS = Path(__file__).parents[1] / "components"
 #: Where blocks stand; of the components only what a block needs is taken.
 _FILES = ("mixers/min_gru.py", "mixers/recurrence.py", "blocks.py")
 #: What generated code often uses and forgets to import.
-_USUAL = {
-    "torch": Import("torch"),
-    "math": Import("math"),
-    "F": Import("torch.nn.functional", None, "F"),
-    "nn": Import("torch", "nn"),
-    "Tensor": Import("torch", "Tensor"),
-}
+_USUAL = (
+    Import("torch"),
+    Import("math"),
+    Import("torch.nn.functional", None, "F"),
+    Import("torch", "nn"),
+    Import("torch", "Tensor"),
+)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A function that generated code may call, or a constant that one needs.
+
+    Attributes:
+        text: Its source.
+        node: Its syntax tree.
+        imports: What its file imports for it.
+        uses: Names that it reads.
+    """
+
+    text: str
+    node: ast.stmt
+    imports: frozenset[Import]
+    uses: frozenset[str]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is no function."""
+        return not isinstance(self.node, ast.FunctionDef)
 
 
 @cache
@@ -32,8 +56,8 @@ def block_names() -> tuple[str, ...]:
 
 @cache
 def block_signature(name: str) -> str:
-    """Return a block's `def` line and the first line of its docstring."""
-    node = _blocks()[name][0]
+    """Return a block's name and arguments, and the first line of its docstring."""
+    node = _blocks()[name].node
     assert isinstance(node, ast.FunctionDef)
     summary = (ast.get_docstring(node) or "").splitlines()[0]
     return f"{name}({ast.unparse(node.args)}): {summary}"
@@ -42,82 +66,97 @@ def block_signature(name: str) -> str:
 def inline_blocks(source: str) -> str:
     """Return a component's source with what it needs: imports, the blocks that it calls, then its own definitions.
 
-    A block that it defines itself stays its own. Names that nobody knows are left: the ladder will speak of them.
+    What it defines itself stays its own, and imports that it does not use are left out. Names that nobody knows are
+    left: the ladder will speak of them. Nothing is executed.
 
     Args:
         source: Python source of one file.
 
     Raises:
-        CodegenError: If it does not parse, or imports what no component may.
+        CodegenError: If it does not parse, or imports something else under a name that a block it calls needs.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
-        where, what = getattr(error, "lineno", "?"), getattr(error, "msg", error)
-        raise CodegenError(f"line {where}: the code does not parse: {what}") from error
+    tree, used = _parse(source)
     imports: set[Import] = set()
-    own: list[ast.stmt] = []
-    for node in tree.body:
+    defined: set[str] = set()
+    docstring, own = "", []
+    lines = source.splitlines()
+    end = 0
+    for index, node in enumerate(tree.body):
+        start, end = end, node.end_lineno or node.lineno
+        text = "\n".join(lines[start:end]).strip("\n")  # with the comments above it
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.update(read_imports(node))
-        elif not _is_docstring(node):
-            own.append(node)
-    defined = {name for node in own for name in _defined(node)}
-    wanted = _needed({name for node in own for name in _used(node)} - defined - {item.bound for item in imports})
-    blocks = [(node, text) for name, (node, text, _) in _blocks().items() if name in wanted and name not in defined]
-    for _, _, needs in (_blocks()[name] for name in wanted if name not in defined):
-        imports |= needs
-    used = {name for node in own for name in _used(node)}
-    imports |= {item for name, item in _USUAL.items() if name in used and name not in defined}
-    imports = {item for item in imports if item.bound in used or any(item in _blocks()[n][2] for n in wanted)}
-    lines = source.splitlines()
-    body = "\n\n\n".join(_text(lines, node) for node in own)
-    constants = "\n".join(text for node, text in blocks if isinstance(node, ast.Assign))
-    functions = [text for node, text in blocks if not isinstance(node, ast.Assign)]
-    docstring = _text(lines, tree.body[0]) if tree.body and _is_docstring(tree.body[0]) else ""
+        elif index == 0 and isinstance(node, ast.Expr):
+            docstring = text
+        else:
+            own.append(text)
+            defined |= _defined(node)
+    imports = {item for item in imports if item.bound in used or item.module == "__future__"}
+    known = defined | {item.bound for item in imports}
+    imports |= {item for item in _USUAL if item.bound in used - known}
+    blocks = _needed(used - known, defined)
+    for block in blocks:
+        imports |= _compatible(block.imports, imports)
+    constants = "\n".join(block.text for block in blocks if block.is_constant)
     header = "\n\n".join(part for part in (docstring, write_imports(imports), constants) if part)
-    return "\n\n\n".join([header, *functions, body]) + "\n"
+    functions = [block.text for block in blocks if not block.is_constant]
+    return "\n\n\n".join(part for part in (header, *functions, *own) if part) + "\n"
 
 
-def _needed(names: set[str]) -> set[str]:
-    """Return the blocks among `names`, and all that those need."""
+def _parse(source: str) -> tuple[ast.Module, set[str]]:
+    """Return the syntax tree of a file, and the names that it expects to find at its top level."""
+    try:
+        tree = ast.parse(source)
+        tables = [symtable.symtable(source, "component", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        where, what = getattr(error, "lineno", None), getattr(error, "msg", str(error))
+        raise CodegenError(f"line {where or '?'}: the code does not parse: {what}") from error
+    names: set[str] = set()
+    for table in tables:  # grows while it is walked
+        tables.extend(table.get_children())
+        is_top = table.get_type() == "module"
+        names |= {
+            item.get_name() for item in table.get_symbols() if item.is_referenced() and (is_top or item.is_global())
+        }
+    return tree, {name for name in names if not hasattr(builtins, name)}
+
+
+def _needed(names: set[str], defined: set[str]) -> list[_Block]:
+    """Return the blocks among `names` and all that those need, in their order, without what is `defined`."""
     reached: set[str] = set()
-    waiting = [name for name in names if name in _blocks()]
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in reached:
+        if name in _blocks() and name not in reached and name not in defined:
             reached.add(name)
-            waiting.extend(other for other in _used(_blocks()[name][0]) if other in _blocks())
-    return reached
+            waiting.extend(_blocks()[name].uses)
+    return [block for name, block in _blocks().items() if name in reached]
+
+
+def _compatible(needed: frozenset[Import], imports: set[Import]) -> frozenset[Import]:
+    for item in needed:
+        if any(other.bound == item.bound and other != item and other.module != "torch" for other in imports):
+            raise CodegenError(f"the code imports something else as {item.bound}: give that import another name")
+    return needed
 
 
 @cache
-def _blocks() -> dict[str, tuple[ast.stmt, str, frozenset[Import]]]:
-    """Return what can be inlined: its syntax tree, its text, and the imports that it needs."""
-    found: dict[str, tuple[ast.stmt, str, frozenset[Import]]] = {}
-    for name in _FILES:
-        text = (_COMPONENTS / name).read_text(encoding="utf-8")
+def _blocks() -> dict[str, _Block]:
+    """Return what can be inlined, by name."""
+    found: dict[str, _Block] = {}
+    for file in _FILES:
+        text = (_COMPONENTS / file).read_text(encoding="utf-8")
         lines, tree = text.splitlines(), ast.parse(text)
-        imports = [
-            item for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) for item in read_imports(node)
-        ]
+        statements = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        imports = [item for node in statements for item in read_imports(node)]
         imports = [item for item in imports if not item.module.startswith("neuramosaic")]
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.Assign)):
-                used = _used(node)
-                needs = frozenset(item for item in imports if item.bound in used)
-                found |= {defined: (node, _text(lines, node), needs) for defined in _defined(node)}
+                uses = frozenset(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
+                own = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+                block = _Block(own, node, frozenset(item for item in imports if item.bound in uses), uses)
+                found |= dict.fromkeys(_defined(node), block)
     return found
-
-
-def _text(lines: list[str], node: ast.stmt) -> str:
-    """Return a statement's source, with its decorators and the comment behind it."""
-    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", []))])
-    return "\n".join(lines[first - 1 : node.end_lineno])
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _defined(node: ast.stmt) -> set[str]:
@@ -125,10 +164,6 @@ def _defined(node: ast.stmt) -> set[str]:
         return {node.name}
     if isinstance(node, ast.Assign):
         return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return {node.target.id}
     return set()
-
-
-def _used(node: ast.AST) -> set[str]:
-    """Return the names that are read in a piece of code, builtins left out."""
-    names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
-    return {name for name in names if not hasattr(builtins, name)}

@@ -1,7 +1,8 @@
-"""Building blocks that generated components may call: each is causal, takes any length T, and is computed without a loop
-over time. What a component uses of them is written into its file (`neuramosaic.codegen.inlining`).
+"""Building blocks that generated components may call.
 
-`linear_scan` and `chunked_recurrence`, which stand in the components that they came with, belong to them too.
+Each is causal, takes any length T, and loops over no positions one by one. What a component uses of them is written into
+its own file (`neuramosaic.codegen.inlining`), so they import torch only. `linear_scan` and `chunked_recurrence`, which
+stand in the components that they came with, belong to them too.
 """
 
 import math
@@ -30,14 +31,17 @@ def shift(x: Tensor, steps: int = 1) -> Tensor:
 
 
 def causal_conv(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
-    """Return sum_i weight[:, i] * x_(t - i * dilation), channel by channel, for `x` of (B, T, D), `weight` of (D, K)."""
+    """Return sum_i weight[:, i] * x_(t - i * dilation) per channel, for `x` of (B, T, D) and `weight` of (D, K)."""
     past = F.pad(x.transpose(1, 2), (dilation * (weight.shape[1] - 1), 0))
     taps = weight.flip(1).unsqueeze(1)
     return F.conv1d(past, taps, dilation=dilation, groups=weight.shape[0]).transpose(1, 2)
 
 
 def running_mean(x: Tensor, window: int | None = None) -> Tensor:
-    """Return the mean of x_0 ... x_t for all t, or of the last `window` of them, for `x` of (B, T, D)."""
+    """Return the mean of x_0 ... x_t for all t, or of the last `window` positions, for `x` of (B, T, D).
+
+    With a window, the positions before the beginning count as zeros.
+    """
     if window is None:
         count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
         return x.cumsum(dim=1) / count.unsqueeze(-1)
@@ -85,7 +89,11 @@ def matrix_scan(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor | None = None
         q: Queries, shape (B, H, T, K).
         k: Keys, shape (B, H, T, K).
         v: Values, shape (B, H, T, V).
-        log_decay: Not above 0; shape (B or 1, H, T, 1), or (B, H, T, K) for a decay per key channel. None: no decay.
+        log_decay: Not above 0; a number per head and position, shape (B, H, T, 1), or per key channel too, (B, H, T, K);
+            B, H and T may be 1 where it is the same for all. Per key channel it ends at -MAX_LOG_DECAY. None: no decay.
+
+    Returns:
+        Shape (B, H, T, V), in single precision at least.
     """
     return delta_scan(q, k, v, None, log_decay)
 
@@ -99,13 +107,16 @@ def delta_scan(q: Tensor, k: Tensor, v: Tensor, strength: Tensor | None, log_dec
         v: Values, shape (B, H, T, V).
         strength: In [0, 1], shape (B, H, T, 1); None writes k_t v_t^T, keys as they are, and corrects nothing.
         log_decay: As for `matrix_scan`.
+
+    Returns:
+        As `matrix_scan` does.
     """
     dtype = torch.promote_types(q.dtype, torch.float32)
     with torch.autocast(q.device.type, enabled=False):  # sums of logarithms need full precision
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
         scalar, vector = None, None
         if log_decay is not None and log_decay.shape[-1] == 1:
-            scalar = log_decay.to(dtype).expand(-1, -1, q.shape[2], 1)
+            scalar = log_decay.to(dtype).expand(-1, -1, q.shape[2], -1)
         elif log_decay is not None:
             vector = log_decay.to(dtype).clamp(min=-MAX_LOG_DECAY).expand_as(k)
         if strength is None:
@@ -121,6 +132,9 @@ def kernel_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor | None =
         k: Keys, likewise.
         v: Values, shape (B, H, T, V).
         log_decay: As for `matrix_scan`; weights then fade with distance.
+
+    Returns:
+        As `matrix_scan` does; zeros where all weights are.
     """
     both = matrix_scan(q, k, F.pad(v, (0, 1), value=1.0), log_decay)
     return both[..., :-1] / (both[..., -1:] + 1e-6)

@@ -2,11 +2,12 @@
 
 import ast
 import re
+from collections import Counter
 
 import pytest
 
 from agents.component_file import read_component
-from benchmarks.verified_code import CARDS, read_cards
+from benchmarks.verified_code import CARDS, SETS, read_cards
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import catalogue
 from neuramosaic.components.spec import Slot
@@ -15,7 +16,8 @@ from neuramosaic.verify.imports import check_imports
 
 REFERENCES = CARDS.parent / "references"
 EXAMPLES = CARDS.parents[1] / "examples" / "cards"
-ALL = read_cards("*")
+FIRST, HELD_OUT = read_cards("*"), read_cards("*", "held_out")
+ALL = [*FIRST, *HELD_OUT]
 
 
 @pytest.mark.parametrize("graded", ALL, ids=lambda graded: graded.card.name)
@@ -32,18 +34,29 @@ def test_a_card_and_its_reference_fit_together(graded):
 
 
 def test_each_card_has_a_reference_and_each_reference_a_card():
-    assert {path.stem for path in REFERENCES.glob("*.py")} == {graded.card.name for graded in ALL}
-    assert {path.stem for path in CARDS.glob("*.yaml")} == {graded.card.name for graded in ALL}
+    names = [graded.card.name for graded in ALL]
+    assert sorted(path.stem for path in REFERENCES.glob("*.py")) == sorted(names)
+    assert sorted(path.stem for path in CARDS.rglob("*.yaml")) == sorted(names)  # each named as its file, and once
 
 
 def test_the_cards_go_over_the_slots_from_easy_to_hard():
-    slots = [graded.card.slot for graded in ALL]
-    grades = [graded.grade for graded in ALL]
-    assert len(ALL) == 20
+    slots = [graded.card.slot for graded in FIRST]
+    grades = [graded.grade for graded in FIRST]
+    assert len(FIRST) == 20
     assert slots.count(Slot.MIXER) >= 11
     assert slots.count(Slot.CHANNEL) >= 5
     assert slots.count(Slot.MODULATOR) >= 2
     assert min(grades.count(grade) for grade in ("easy", "medium", "hard")) >= 5
+
+
+def test_the_held_out_cards_go_over_the_slots_from_easy_to_hard():
+    assert Counter(graded.card.slot for graded in HELD_OUT) == {
+        Slot.MIXER: 6,
+        Slot.CHANNEL: 2,
+        Slot.MODULATOR: 1,
+        Slot.NORM: 1,
+    }
+    assert Counter(graded.grade for graded in HELD_OUT) == {"easy": 3, "medium": 4, "hard": 3}
 
 
 def test_no_card_is_known_beforehand():
@@ -66,6 +79,15 @@ def test_cards_are_chosen_by_name():
     assert [graded.card.name for graded in read_cards("ge*")] == ["geglu"]
     with pytest.raises(UsageError, match="no card matches 'nothing'; there are average_attention, "):
         read_cards("nothing")
+
+
+def test_cards_are_chosen_from_one_set():
+    assert {path.name for path in SETS["cards"].glob("*.yaml")}.isdisjoint(
+        path.name for path in SETS["held_out"].glob("*.yaml")
+    )
+    assert [graded.card.name for graded in read_cards("s4*", "held_out")] == ["s4d"]
+    with pytest.raises(UsageError, match="no card matches 'geglu'; there are dynamic_conv, "):
+        read_cards("geglu", "held_out")
 
 
 def signature(source: str, name: str) -> list[object]:

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable
 
+from neuramosaic.codegen.sketch.facts import facts_of
 from neuramosaic.codegen.sketch.notation import Notation
 from neuramosaic.codegen.sketch.values import (
     Kind,
@@ -15,6 +16,7 @@ from neuramosaic.codegen.sketch.values import (
     Value,
     align,
     expression,
+    is_one,
     method,
     same_size,
     to_heads,
@@ -56,7 +58,9 @@ class _Compiler:
         self._heads = "heads" in self._hyperparameters
         self._hint: str | None = None
         self._lines: list[str] = []
-        self._symbols = set(re.findall(r"[A-Za-z]\w*", " ".join(card.equations))) - _WORDS | {"learned"}
+        self._facts = facts_of(card)
+        symbols = set(re.findall(r"[A-Za-z]\w*", " ".join(card.equations))) - _WORDS | {"learned"}
+        self._symbols = symbols | {re.sub(r"_[dtsh]$", "", name) for name in symbols}
         self._maps: dict[str, tuple[Value, Size | None]] = {}
         self._values: dict[str, Value] = {"x": Value(expression("x"), Kind.SEQUENCE, Size("d_model"))}
 
@@ -114,6 +118,8 @@ class _Compiler:
         notation = Notation()
         rewritten = [notation.rewrite(line) for line in sketch.splitlines()]
         body = _statements("\n".join(line for line in rewritten if line.strip()))
+        if not body:
+            raise SketchError("the sketch is empty")
         returned: Value | None = None
         for node in body:
             try:
@@ -147,6 +153,7 @@ class _Compiler:
             return
         if not isinstance(target, ast.Name):
             raise SketchError("assign to a plain name")
+        target = ast.Name(re.sub(r"_[ts]$", "", target.id) or target.id)  # a card's index; a sketch has whole sequences
         if target.id in self._hyperparameters or target.id in ("d_model", "inner", "head_dim", "heads"):
             return  # these are there already
         self._hint = target.id
@@ -162,7 +169,7 @@ class _Compiler:
             self._lines.append(f"{target.id} = {ast.unparse(value.node)}")
 
     def _unpack(self, target: ast.Tuple, node: ast.expr) -> None:
-        names = [item.id for item in target.elts if isinstance(item, ast.Name)]
+        names = [re.sub(r"_[ts]$", "", item.id) for item in target.elts if isinstance(item, ast.Name)]
         if isinstance(node, ast.Tuple) and len(node.elts) == len(names):
             for name, item in zip(names, node.elts, strict=True):
                 self._statement(ast.Assign([ast.Name(name)], item))
@@ -228,6 +235,12 @@ class _Compiler:
             return Value(expression("x.shape[1]"), Kind.NUMBER)
         if name == "t" or name == "h":
             return FUNCTIONS["positions" if name == "t" else "head_index"].make(self, [], {})
+        if name in self._facts.constants:
+            return Value(expression(self._facts.constants[name]), Kind.NUMBER)
+        if name in ("d", "d_h", "d_k", "hd") and name not in self._facts.starts:
+            return self._name("head_dim" if "heads" in self._hyperparameters else "d_model")
+        if name == "D":
+            return self._name("d_model")
         if name in ("eps", "epsilon"):
             return Value(ast.Constant(1e-6), Kind.NUMBER)
         if name in self._symbols:
@@ -247,10 +260,21 @@ class _Compiler:
     def _symbol(self, name: str) -> Value:
         """Return a learned parameter that the card has a name for and says no more of."""
         held, self._hint = self._hint, re.sub(r"_(t|s|h)$", "", name)
+        if name in self._facts.spreads:
+            value = FUNCTIONS["param"].make(
+                self, [], {"spread": Value(expression(self._facts.spreads[name]), Kind.NUMBER)}
+            )
+            self._hint = held
+            self._values[name] = value
+            return value
+        start = self._facts.starts.get(name) or self._facts.starts.get(self._hint)
+        first = [Value(expression(start), Kind.NUMBER)] if start else []
         if name.endswith("_h") and "heads" in self._hyperparameters:
-            value = FUNCTIONS["param_per_head"].make(self, [], {})
+            value = FUNCTIONS["param_per_head"].make(self, first, {})
+        elif name in self._facts.numbers:
+            value = FUNCTIONS["param_number"].make(self, first, {})
         else:
-            init = "1.0" if self._hint in ("g", "gamma", "scale", "w", "s") else "0.0"
+            init = start or ("1.0" if self._hint in ("g", "gamma", "scale", "w", "s") else "0.0")
             value = FUNCTIONS["param"].make(self, [], {"init": Value(expression(init), Kind.NUMBER)})
         self._hint = held
         self._values[name] = value
@@ -259,6 +283,10 @@ class _Compiler:
     def _operation(self, a: Value, op: ast.operator, b: Value) -> Value:
         if isinstance(op, ast.MatMult):
             return self._product(a, b)
+        if isinstance(op, ast.Mult) and (
+            b.kind is Kind.TRANSPOSED or (a.kind is Kind.SCORES and b.kind in _VALUES and not is_one(b.size))
+        ):
+            return self._product(a, b)  # side by side, matrices are multiplied
         first, second, kind, size = align(a, b)
         return Value(ast.BinOp(first, op, second), kind, size)
 
@@ -285,11 +313,14 @@ class _Compiler:
             name, arguments = node.func.attr, [node.func.value, *arguments]
         name = re.sub(r"_(t|s)$", "", OTHER_NAMES.get(name, name)) if name not in FUNCTIONS else name
         name = "cosine" if name == "cos" and len(arguments) == 2 else OTHER_NAMES.get(name, name)
-        if re.fullmatch(r"[WUV]_?\w*|[wu]_\w+", name) and name not in FUNCTIONS and arguments:
+        is_map = re.fullmatch(r"[WUV]_?\w*|[wu]_\w+|[A-HJ-RX-Z](_\w)?", name) is not None
+        if is_map and name not in FUNCTIONS and name not in self._values and arguments:
             return self._map(name, arguments)
         if name in ("block", "f") and self._card.slot is Slot.MODULATOR:
             value = to_sequence(self._value(arguments[0])) if arguments else self._name("x")
             return Value(expression(f"self.block({ast.unparse(value.node)})"), Kind.SEQUENCE, Size("d_model"))
+        if name not in FUNCTIONS and len(arguments) == 1 and self._known_name(name) in self._values:
+            return self._operation(self._name(name), ast.Mult(), self._value(arguments[0]))
         if name == "block":
             raise SketchError(f"only a modulator has a block; this is a {self._card.slot}")
         if name in ("power",) and len(arguments) == 2:
@@ -316,7 +347,7 @@ class _Compiler:
         """Return a learned map that the card has a name for: the same name is the same map."""
         if name not in self._maps:
             z = to_sequence(self._value(arguments[0]))
-            sizes = self._map_sizes(name)
+            sizes = [self._value(item) for item in arguments[1:2]] or self._map_sizes(name)
             made = FUNCTIONS["linear"].make(self, [z, *sizes], {})
             self._maps[name] = (made, z.size)
             return made
@@ -329,6 +360,8 @@ class _Compiler:
 
     def _map_sizes(self, name: str) -> list[Value]:
         """Return the size of a map that is named after a number per head: w_a, where the class has heads."""
+        if name in self._facts.map_sizes:
+            return [Value(expression(self._facts.map_sizes[name]), Kind.NUMBER)]
         if name.startswith(("w_", "u_")) and "heads" in self._hyperparameters:
             return [Value(ast.Name("heads"), Kind.NUMBER)]
         return []
@@ -351,6 +384,9 @@ class _Compiler:
                 options[key] = Value(keyword.value, Kind.NUMBER)
             elif key not in ("dim", "keepdim", "causal", "is_causal"):
                 raise SketchError(f"{function.signature} has no argument {key}")
+        if name == "causal_conv" and "taps" not in given:
+            taps = next((item for item in ("kernel", "taps", "width", "window") if item in self._hyperparameters), None)
+            given["taps"] = ast.Name(taps) if taps else ast.Constant(self._facts.taps or 4)
         missing = [item for item in function.names[: function.least] if item not in given]
         if missing:
             raise SketchError(f"{function.signature}: {missing[0]} is missing")
@@ -432,6 +468,9 @@ class _Compiler:
             ]
         )
 
+
+#: What scores are applied to.
+_VALUES = (Kind.HEADS, Kind.SEQUENCE)
 
 #: Words of an equation that are no symbols.
 _WORDS = {

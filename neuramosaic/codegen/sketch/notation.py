@@ -24,6 +24,8 @@ _LATEX = {
 }  # fmt: skip
 _MAP = r"[WUV](?:_(?!t\b|s\b)\w+|')?|[wu]_(?!t\b|s\b|i\b|ts\b)\w+|[A-HJ-RX-Z](?![\w(])"
 _NAME = r"[A-Za-z_]\w*"
+#: Words of definitions by cases, and of choices among values.
+_CONDITIONAL = re.compile(r"\b(else|otherwise|among|greatest|largest|strongest|top_k largest)\b")
 #: Remarks behind an equation.
 _CONDITION = re.compile(r",?\s*(?:for\s+)?(?:t\s*-\s*(\w+)\s*<\s*)?\(?s\s*<=\s*t\)?(?=\s*(,|;|$))")
 _REMARK = re.compile(
@@ -36,6 +38,8 @@ def transcribe(equations: Iterable[str]) -> list[str]:
     """Return the lines of a sketch that a card's equations make, the last one returned."""
     lines: list[str] = []
     for equation in equations:
+        if _CONDITIONAL.search(equation) and " elsewhere" not in equation:
+            return []  # what holds only sometimes is more than an expression
         per_head = re.search(r"per head|for each head|head by head|heads?\b.*split", equation) is not None
         for part in _clauses(equation):
             lines += _assignments(part, per_head)
@@ -69,12 +73,29 @@ class Notation:
     def __init__(self) -> None:
         self._states: dict[str, tuple[str, str, str]] = {}
         self._weights: dict[str, str] = {}
+        self._functions: dict[str, tuple[str, str]] = {}
 
     def rewrite(self, line: str) -> str:
         """Return a line of a sketch, its mathematical notation rewritten; empty if it only says what others use."""
-        if not re.search(r"_\(?t|_\{|_s\b|\bsum_|\^|\||\\", line) and _is_python(line):
+        if (
+            not re.search(r"_\(?t|_\{|_s\b|_ij|_[ij]\b|\w \. \w|\bsum_|\^|\||\\|'", line)
+            and _is_python(line)
+            and not self._functions
+        ):
             return line
-        text = _plain(line)
+        if "=" not in line and not line.strip().startswith("return"):
+            return ""  # a remark
+        text = _indexed_by_t(_plain(line))
+        function = re.match(r"([A-Za-z]\w*)\(([A-Za-z])\)\s*=\s*(.+)$", text.strip())
+        if function:
+            self._functions[function[1]] = (function[2], function[3])
+            return ""
+        for name, (argument, body) in self._functions.items():
+            text = re.sub(
+                rf"\b{name}\(([^()]+)\)",
+                lambda match, argument=argument, body=body: "(" + re.sub(rf"\b{argument}\b", match[1], body) + ")",
+                text,
+            )
         if re.fullmatch(r"\s*\w+_0\s*=\s*0\s*", text):
             return ""
         defined = re.match(rf"({_NAME}?)_(?:t|\(t\))\s*=\s*(.+)$", text.strip())
@@ -92,13 +113,29 @@ class Notation:
             arguments = "q, k, v" + (f", {strength}" if kind == "delta_scan" else "") + (f", {decay}" if decay else "")
             read = rf"\bq(_t)?(\.mT)?\s*(\*|@|\.)?\s*{name}(_t)?\b|\b{name}(_t)?(\.mT)?\s*(\*|@)?\s*q(_t)?\b"
             text = re.sub(read, f"{kind}({arguments})", text)
-        weights = re.match(rf"({_NAME})_ts\s*=\s*(.+)$", text.strip())
-        if weights:
-            self._weights[weights[1]] = weights[2]
-            return ""
+        left, sign, right = text.partition("=")
         for name, value in self._weights.items():
-            text = re.sub(rf"\b{name}_ts\b", value.replace("\\", ""), text)
+            right = re.sub(rf"\b{name}_ts\b", lambda _match, value=value: f"({value})", right)
+        weights = re.fullmatch(rf"\s*({_NAME})_ts\s*", left)
+        if weights and sign:
+            bare = re.fullmatch(r"\s*\((.*)\)\s*", right)
+            self._weights[weights[1]] = bare[1] if bare and _closed(bare[1]) else right.strip()
+            return ""
+        text = left + sign + right
+        if not sign:
+            for name, value in self._weights.items():
+                text = re.sub(rf"\b{name}_ts\b", lambda _match, value=value: f"({value})", text)
         return _expression(text).strip()
+
+
+def _closed(text: str) -> bool:
+    """Whether the brackets of a text match within it."""
+    depth = 0
+    for char in text:
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _is_python(line: str) -> bool:
@@ -114,6 +151,8 @@ def _plain(text: str) -> str:
         text = text.replace(sign, word)
     for pattern, word in _LATEX.items():
         text = re.sub(pattern, word, text)
+    text = re.sub(r"\b([A-Za-z]\w*?)'_", r"\1p_", text)
+    text = re.sub(r"\b([A-Za-z]\w*)'", r"\1p", text)
     text = re.sub(r"\^\{?T\}?(?!\w)|\^\(T\)", ".mT", text)
     text = re.sub(
         r"_\{([^{}]*)\}", lambda match: f"_({match[1]})" if re.search(r"\W", match[1]) else f"_{match[1]}", text
@@ -123,36 +162,85 @@ def _plain(text: str) -> str:
 
 def _clauses(equation: str) -> list[str]:
     """Return the equations of a line: it may hold several, and remarks."""
-    text = _plain(equation)
+    text = _indexed_by_t(_plain(equation))
+    text = re.sub(r"\[([^\[\];]+);\s*([^\[\];]+)\]", r"[\1, \2]", text)
     window = re.search(r"t\s*-\s*(\w+)\s*<\s*s\s*<=\s*t", text)
+    text = re.sub(r"softmax over .*? of\s+(.+?)(?=,|;|$)", r"softmax(\1)", text)
     text = re.sub(r"sum_\(t\s*-\s*\w+\s*<\s*s\s*<=\s*t\)|sum_\(s\s*<=\s*t\)", "sum_s", text)
     text = _CONDITION.sub("", text)
     if window:
         text = re.sub(r"softmax_?\(?\w*\)?\s*\(", f"softmax_w{window[1]}(", text)
-    parts = [part.strip() for part in re.split(r";|,?\s+where\s+|,?\s+with\s+", text) if "=" in part]
-    return [_REMARK.split(part)[0].rstrip(" ,.") for part in parts]
+    parts = [part.strip() for part in re.split(r";|,?\s+where\s+(?!\w+ >=? )|,?\s+with\s+", text) if "=" in part]
+    parts = [_REMARK.split(part)[0].rstrip(" ,.") if " elsewhere" not in part else part for part in parts]
+    return [part for part in parts if _is_equation(part)]
+
+
+def _is_equation(part: str) -> bool:
+    """Whether what stands left of the sign is what an equation defines, and no sentence."""
+    left = part.partition("=")[0].strip()
+    return re.fullmatch(r"(?:log\s+)?[\[(]?[\w',(){}\[\]\s.-]*?[\])]?", left) is not None and not re.search(
+        r"[A-Za-z]{2,}\s+[A-Za-z]", left.removeprefix("log ").replace("_", "")
+    )
+
+
+def _indexed_by_t(text: str) -> str:
+    """Return an equation over positions i and j as one over t and s, and without the index of the channels."""
+    if re.search(r"_ij\b|\bj\s*<=?\s*i\b|_\(j<=i\)", text) or re.search(r"_i\b.*_j\b", text):
+        text = re.sub(r"\bj\s*<=\s*i\b", "s <= t", text)
+        text = re.sub(r"_(ij|il)\b", "_ts", text)
+        text = re.sub(r"sum_\(l\s*<=\s*i\)\s*(\w+\([^()]*\))", r"sum(\1)", text)
+        text = re.sub(r"\bsum_j\b", "sum_s", text)
+        text = re.sub(r"(?<=\w)_i\b", "_t", text)
+        text = re.sub(r"(?<=\w)_j\b", "_s", text)
+        text = re.sub(r"\bi\s*-\s*(\w+)\s*<\s*[js]", r"t - \1 < s", text)
+    elif re.search(r"(?<=\w)_i\b", text.partition("=")[0]):
+        text = re.sub(r"(?<=\w)_i\b", "_t", text)
+    text = re.sub(r"_\(t\s*,\s*[dc]\)", "_t", text)
+    text = re.sub(r"_\(t\s*-\s*1\s*,\s*[dc]\)", "_(t-1)", text)
+    return re.sub(r"(?<=[a-z])_[dc]\b", "", text)
 
 
 def _assignments(part: str, per_head: bool) -> list[str]:
     left, _, right = part.partition("=")
-    names, values = _split(left), _split(right)
-    if len(names) == len(values) and len(names) > 1:
-        pairs = list(zip(names, values, strict=True))
+    left = left.strip()
+    if left.startswith("log "):
+        left, right = left.removeprefix("log ").strip(), f"exp({right.strip()})"
+    groups = re.findall(r"\[([^\[\]]+)\]", left)
+    values = _split(right)
+    if groups and len(values) >= len(groups):
+        lines = []
+        for group, value in zip(groups, values, strict=False):
+            names = [re.sub(r"_t$", "", name.strip()) for name in group.split(",")]
+            size = f", {len(names)} * inner" if per_head else ""
+            mapped = re.fullmatch(rf"({_MAP})\s*\(?\s*x(?:_t)?\s*\)?", value.strip())
+            made = f"{mapped[1]}(x{size})" if mapped else _expression(value)
+            lines.append(f"{', '.join(names)} = chunk({made}, {len(names)})")
+        return lines
+    names = _split(left)
+    if len(names) > 1 and len(values) >= len(names):
+        pairs = list(zip(names, values, strict=False))
+    elif len(names) > 1:
+        return []
     else:
-        if len(values) > 1 and "=" in right:  # y = f(x), z = g(x)
-            first, *rest = [piece for piece in _split(part)]
-            return [line for piece in (first, *rest) if "=" in piece for line in _assignments(piece, per_head)]
-        pairs = [(left, values[0] if values and "=" not in values[0] else right)]
-    lines = []
-    for name, value in pairs:
-        value = value.strip()
-        value = re.sub(r"^(.+?)\s*/\s*\|\|?\s*\1\s*\|\|?(_2)?$", r"normalize(\1)", value)
-        if per_head and re.fullmatch(rf"(?:{_MAP})\s*\*?\s*\(?x\w*\)?", value) and not re.match(r"w_", value):
-            value = f"split_heads({value})"
-        elif per_head and re.search(r"\bW_[qkv]\b", value) and not re.match(r"^[ab]", name.strip()):
-            value = re.sub(r"(W_[qkv])\s*(x\w*)", r"split_heads(\1 \2)", value)
-        lines.append(f"{name.strip()} = {value}")
-    return lines
+        pieces = _split(part)
+        if len(pieces) > 1 and sum("=" in piece for piece in pieces) > 1 and " elsewhere" not in part:
+            return [line for piece in pieces if "=" in piece for line in _assignments(piece, per_head)]
+        whole = right if " elsewhere" in right else values[0] if values else right
+        pairs = [(left, whole)]
+    return [_assignment(name.strip(), value.strip(), per_head) for name, value in pairs]
+
+
+def _assignment(name: str, value: str, per_head: bool) -> str:
+    value = re.sub(r"^(.+?)\s*/\s*\|\|?\s*\1\s*\|\|?(_2)?$", r"normalize(\1)", value)
+    piecewise = re.fullmatch(r"(.+?)\s+(?:where|if)\s+(.+?)\s*(?:,|;)\s*(.+?)\s+(?:elsewhere|otherwise)", value)
+    if piecewise:
+        value = f"where({piecewise[2]}, {piecewise[1]}, {piecewise[3]})"
+    if per_head and re.search(r"\bW_\w+", value) and re.match(r"[qkvu]\w?(_t)?$", name) and "split_heads" not in value:
+        inner = re.fullmatch(r"normalize\((.+)\)", value)
+        value = f"normalize(split_heads({inner[1]}))" if inner else f"split_heads({value})"
+        value = re.sub(r"^split_heads\((.+?)\s*/\s*sqrt\((\w+)\)\)$", r"split_heads(\1) / sqrt(\2)", value)
+        value = re.sub(r"^split_heads\((.+?)\s*\+\s*1\)$", r"split_heads(\1) + 1", value)
+    return f"{name} = {value}"
 
 
 def _split(text: str) -> list[str]:
@@ -205,7 +293,23 @@ def _matrix_state(right: str, before: str) -> tuple[str, str, str]:
 def _expression(text: str) -> str:
     """Rewrite an expression."""
     text = re.sub(r"\s+in\s+[(\[].*$", "", text)
+    text = re.sub(r"\bconcat_h\s*\(", "merge_heads(", text)
+    text = re.sub(r"\b(mean|sum|max)_[dc]\b", r"\1", text)
+    text = re.sub(
+        r"\(?(\w+)_t\s*/\s*\|\|?\1_t\|\|?\)?\s*(?:\.|\*|@)\s*\(?(\w+)_s\s*/\s*\|\|?\2_s\|\|?\)?",
+        r"cosine(\1, \2)",
+        text,
+    )
+    text = re.sub(r"(\w+)\s*/\s*\|\|?\1\|\|?(_2)?", r"normalize(\1)", text)
+    text = re.sub(r"\|([^|]+)\|\s*(?=\*\*)", r"abs(\1)", text)
     text = re.sub(r"\|\|?([^|]+)\|\|?(_2)?", r"norm(\1)", text)
+    text = re.sub(r"\(?\b1\s*/\s*t\b\)?\s*\*?\s*sum_\(?(?:s\s*<=\s*t\)?|s\b)\s*(\w+)_s\b", r"running_mean(\1)", text)
+    text = re.sub(
+        r"\(?\b1\s*/\s*t\b\)?\s*\*?\s*sum_\(?(?:s\s*<=\s*t\)?|s\b)\s*\(?((?:%s)\s+\w+)_s\)?" % _MAP,
+        r"running_mean(\1)",
+        text,
+    )
+    text = re.sub(r"(\w+)\s*\*?\s*(\w+)\.mT\s*/\s*sqrt\((?:d|hd|d_k)\)", r"scores(\1, \2)", text)
     text = re.sub(r"\)_t\b", ")", text)
     text = re.sub(rf"\(((?:{_MAP})\s+{_NAME})\)_\(", r"\1_(", text)
     text = re.sub(r"\b(\w+)_t\s*\.\s*(\w+)_s\s*/\s*sqrt\((?:hd|d|d_k|head_dim|d_h)\)", r"scores(\1, \2)", text)
@@ -215,7 +319,8 @@ def _expression(text: str) -> str:
     if "sum_s" in text:
         text = _sum_over_past(text)
     # convolutions and windowed sums: sum_(i<K) w_i * z_(t-i)
-    of = rf"((?:{_MAP})\s+)?\(?([A-Za-z]\w*)\)?_\(t\s*-\s*(\d*)\s*\*?\s*i\)"
+    text = re.sub(r"(sum_\(?i\s*<\s*\w+\)?\s*(?:\w+_i\s*\*?\s*)?)\(([^()]+)\)_\(t", _named_sum, text)
+    of = rf"((?:{_MAP})\s+)?\(?([A-Za-z][\w.]*)\)?_\(t\s*-\s*(\d*)\s*\*?\s*i\)"
     text = re.sub(rf"sum_\(?i\s*<\s*(\w+)\)?\s*\w+_i\s*\*?\s*{of}", _convolution, text)
     text = re.sub(rf"sum_\(?i\s*<\s*(\w+)\)?\s*{of}", _windowed_sum, text)
     text = re.sub(
@@ -233,25 +338,38 @@ def _expression(text: str) -> str:
         return text
 
 
+def _named_sum(match: re.Match[str]) -> str:
+    """Give the bracket that a sum goes over the form of a name, so that the rules for names hold for it."""
+    if re.fullmatch(rf"(?:{_MAP})\s+{_NAME}", match[2]):
+        return f"{match[1]}{match[2]}_(t"
+    return f"{match[1]}packed_{match[2].encode().hex()}_(t"
+
+
+def _unpacked(name: str) -> str:
+    return f"({bytes.fromhex(name.removeprefix('packed_')).decode()})" if name.startswith("packed_") else name
+
+
 def _convolution(match: re.Match[str]) -> str:
     taps, wrapper, name, step = match[1], (match[2] or "").strip(), match[3], match[4]
-    z = f"{wrapper}({name})" if wrapper else name
+    z = f"{wrapper}({name})" if wrapper else _unpacked(name)
     return f"causal_conv({z}, {taps}{', ' + step if step else ''})"
 
 
 def _windowed_sum(match: re.Match[str]) -> str:
     taps, wrapper, name = match[1], (match[2] or "").strip(), match[3]
-    z = f"{wrapper}({name})" if wrapper else name
+    z = f"{wrapper}({name})" if wrapper else _unpacked(name)
     return f"({taps} * running_mean({z}, {taps}))"
 
 
 def _sum_over_past(text: str) -> str:
     """Rewrite `sum_s weights v_s`: attention, windowed where the softmax says so."""
     head, _, rest = text.partition("sum_s")
-    match = re.match(r"(.+?)\s*\*?\s*\b(\w+)_s\b(.*)$", rest.strip())
+    match = re.match(r"(.+?)\s*\*?\s*\b(?!softmax)(\w+)_s\b(?!\s*\()(.*)$", rest.strip())
     if match is None:
         return text
     weights, values, tail = match[1].strip().rstrip("*").strip(), match[2], match[3]
+    if weights.startswith("(") and weights.endswith(")") and _closed(weights[1:-1]):
+        weights = weights[1:-1].strip()
     softmax = re.match(r"^\(?softmax(?:_w(\w+)|_\(?\w*\)?)?\s*\((.*)\)$", weights)
     if softmax is None:
         made = (
@@ -269,6 +387,13 @@ def _sum_over_past(text: str) -> str:
         keys = f"normalize({queries[3]})" if queries[1] == "cosine" else queries[3]
         made = f"window_attention({logits.replace(queries[0], scaled)}, {keys}, {values}, {softmax[1]})"
     return f"{head}({made}){tail}"
+
+
+#: Words that begin a remark behind an expression.
+_PROSE = frozenset(
+    "over the of in with where per each is are and as that than to computed so from at its both for by if when then elsewhere"
+    " otherwise depthwise causal causally zeros shared rounded learned no not until before after element elementwise".split()
+)
 
 
 class _Unread(Exception):
@@ -324,6 +449,18 @@ class _Reader:
             items.append(self._comparison())
         return ", ".join(items)
 
+    def _bracket(self) -> str:
+        """Read `a, b]`: channels side by side."""
+        items = [self._comparison()]
+        while self._peek() in (",", ";"):
+            self._take()
+            items.append(self._comparison())
+        self._expect("]")
+        value = items[0]
+        for item in items[1:]:
+            value = f"concat({value}, {item})"
+        return value
+
     def _comparison(self) -> str:
         value = self._sum()
         while self._peek() in ("<", "<=", ">", ">=", "=="):
@@ -340,10 +477,16 @@ class _Reader:
         value = self._factor()
         while True:
             token = self._peek()
-            if token in ("*", "/", "@", "."):
+            if token == ".":
                 self._take()
-                value += f" {'*' if token == '.' else token} {self._factor()}"
-            elif re.match(r"[A-Za-z_(\d]", token):
+                value = f"dot({value}, {self._factor()})"
+            elif token in ("*", "/", "@"):
+                self._take()
+                value += f" {token} {self._factor()}"
+            elif token in _PROSE:
+                self._at = len(self._tokens)  # a remark; what came before it is the expression
+                return value
+            elif re.match(r"[A-Za-z_(\[\d]", token):
                 value += f" * {self._factor()}"
             else:
                 return value
@@ -362,6 +505,8 @@ class _Reader:
         if token == "(":
             value = f"({self._tuple()})"
             self._expect(")")
+        elif token == "[":
+            value = self._bracket()
         elif re.match(r"[A-Za-z_]", token):
             value = self._named(token)
         elif token[0].isdigit():
@@ -395,7 +540,7 @@ class _Reader:
             return f"{name.rstrip(chr(39))}({', '.join(arguments)})"
         if is_map and self._peek() in ("*", "@"):
             self._take()
-        if is_function and re.match(r"[A-Za-z_(]", self._peek()):
+        if is_function and (re.match(r"[A-Za-z_(\[]", self._peek()) or (not is_map and self._peek()[:1].isdigit())):
             return f"{name.rstrip(chr(39))}({self._factor()})"
         return name.rstrip("'")
 

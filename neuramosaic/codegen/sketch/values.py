@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import ast
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
+from neuramosaic.codegen.sketch.arithmetic import evaluate
 from neuramosaic.errors import CodegenError
+
+#: Channels at d_model = 64 that no component has, and characters that no expression of a size needs.
+_WIDEST = 64 * 1024
+_LONGEST = 200
 
 
 class SketchError(CodegenError):
@@ -27,50 +35,77 @@ class Kind(Enum):
 
 
 class Size:
-    """Number of channels: an expression over d_model and the hyper-parameters, or open until something settles it."""
+    """Number of channels: an expression over d_model and the hyper-parameters, or open until something settles it.
+
+    Args:
+        text: The expression; None leaves it open.
+
+    Raises:
+        SketchError: If the expression is no number of channels, or an absurd one.
+    """
 
     def __init__(self, text: str | None = None) -> None:
-        self._text = text
+        self._text = None if text is None else _checked(text)
         self._same: Size | None = None
 
     @property
     def text(self) -> str | None:
         """The expression, or None while it is open."""
-        return self._same.text if self._same else self._text
+        return self._root()._text
 
     def settle(self, text: str) -> None:
-        """Say what an open size is."""
-        if self._same:
-            self._same.settle(text)
-        elif self._text is None:
-            self._text = text
+        """Say what an open size is; one that is not open stays as it is."""
+        root = self._root()
+        if root._text is None:
+            root._text = _checked(text)
 
     def join(self, other: Size) -> None:
         """Make an open size the same as another."""
-        root = self
-        while root._same:
-            root = root._same
-        end = other
-        while end._same:
-            end = end._same
+        root, end = self._root(), other._root()
         if root is not end:
             root._same = end
 
     @property
     def key(self) -> object:
-        """Equal for expressions that mean the same: their value at an odd place."""
-        if self.text is None:
-            return None
-        places = {name: 3 + 2 * (sum(map(ord, name)) % 97) for name in _names(self.text)}
-        places |= {"heads": 7, "head_dim": 10, "inner": 70, "d_model": 83}
-        try:
-            return eval(compile(ast.parse(self.text, mode="eval"), "size", "eval"), {"max": max, "int": int}, places)
-        except Exception:  # noqa: BLE001 - an expression that has no value is equal to itself alone
-            return self.text
+        """Equal for expressions that mean the same: their value where the names stand for odd numbers."""
+        return None if self.text is None else _key(self.text)
+
+    def _root(self) -> Size:
+        root = self
+        while root._same is not None:
+            root = root._same
+        return root
+
+
+@lru_cache(maxsize=4096)
+def _checked(text: str) -> str:
+    """Return the expression of a size as a whole number; at usual settings it has to be a sensible one."""
+    if len(text) > _LONGEST:
+        raise SketchError("a size is an expression over d_model and the hyper-parameters, shorter than this one")
+    try:
+        value = _evaluated(text, {"d_model": 64, "inner": 64, "heads": 4, "head_dim": 16}, lambda _: 8)
+    except ValueError as error:
+        raise SketchError(f"{text} is no size: {error}; write, say, 2 * d_model") from error
+    if value > _WIDEST or (not _names(text) and value < 1):
+        raise SketchError(f"a size of {text} makes no sense: write, say, 2 * d_model")
+    return text if isinstance(value, int) else f"int({text})"
+
+
+@lru_cache(maxsize=4096)
+def _key(text: str) -> object:
+    known = {"d_model": 83, "inner": 70, "heads": 7, "head_dim": 10}
+    try:
+        return _evaluated(text, known, lambda name: 1009 + 2 * (zlib.crc32(name.encode()) % 4999))
+    except ValueError:
+        return text  # one that has no value there is equal to itself alone
+
+
+def _evaluated(text: str, known: Mapping[str, int], other: Callable[[str], int]) -> float:
+    return evaluate(expression(text), {name: known.get(name) or other(name) for name in _names(text)})
 
 
 def _names(text: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(expression(text)) if isinstance(node, ast.Name)}
 
 
 @dataclass(frozen=True)
@@ -105,9 +140,9 @@ def call(name: str, *arguments: ast.expr, **keywords: ast.expr) -> ast.Call:
     return ast.Call(function, list(arguments), [ast.keyword(key, value) for key, value in keywords.items()])
 
 
-def method(node: ast.expr, name: str, *arguments: ast.expr) -> ast.Call:
+def method(node: ast.expr, name: str, *arguments: ast.expr, **keywords: ast.expr) -> ast.Call:
     """Return a call of a method."""
-    return ast.Call(ast.Attribute(node, name), list(arguments), [])
+    return ast.Call(ast.Attribute(node, name), list(arguments), [ast.keyword(*item) for item in keywords.items()])
 
 
 def expression(text: str) -> ast.expr:
@@ -194,28 +229,33 @@ def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
                 value.size.settle("heads")
     if kinds & {Kind.HEADS, Kind.PER_HEAD, Kind.SCORES} and kinds & {Kind.SEQUENCE, Kind.VECTOR}:
         a, b = to_heads(a), to_heads(b)
-        kinds = {a.kind, b.kind}
+    elif a.size is not None and b.size is not None:
+        if {a.size.key, b.size.key} == {Size("heads").key, Size("inner").key}:
+            a, b = to_heads(a), to_heads(b)
+    shape = _common_shape(a, b)
+    if shape is None:
+        raise SketchError(
+            f"{ast.unparse(a.node)} is {a.shape} and {ast.unparse(b.node)} is {b.shape}: they do not fit; "
+            "give the one that linear(...) or param(...) makes the size of the other"
+        )
+    return a.node, b.node, *shape
+
+
+def _common_shape(a: Value, b: Value) -> tuple[Kind, Size | None] | None:
+    """Return what two values that broadcast as they are make together; None if they do not fit."""
+    kinds = {a.kind, b.kind}
     if Kind.SCORES in kinds:
         other = b if a.kind is Kind.SCORES else a
-        if other.kind in (Kind.SCORES, Kind.PER_HEAD, Kind.TIME) or (other.kind is Kind.HEADS and is_one(other.size)):
-            return a.node, b.node, Kind.SCORES, None
-    elif Kind.TIME in kinds or Kind.PER_HEAD in kinds:
-        other = next((value for value in (a, b) if value.kind not in (Kind.TIME, Kind.PER_HEAD)), None)
-        if other is not None:
-            kind = Kind.SEQUENCE if other.kind is Kind.VECTOR else other.kind
-            return a.node, b.node, kind, other.size
-        if a.kind is b.kind:
-            return a.node, b.node, a.kind, None
-        return a.node, b.node, Kind.HEADS, Size("1")
-    elif a.size is not None and b.size is not None:
-        kind = next(kind for kind in (Kind.HEADS, Kind.TRANSPOSED, Kind.SEQUENCE, Kind.VECTOR) if kind in kinds)
-        if is_one(a.size) or is_one(b.size):
-            return a.node, b.node, kind, b.size if is_one(a.size) else a.size
-        if same_size(a.size, b.size):
-            return a.node, b.node, kind, a.size
-        if {a.size.key, b.size.key} == {Size("heads").key, Size("inner").key}:
-            return align(to_heads(a), to_heads(b))
-    raise SketchError(
-        f"{ast.unparse(a.node)} is {a.shape} and {ast.unparse(b.node)} is {b.shape}: they do not fit; "
-        "give the one that linear(...) or param(...) makes the size of the other"
-    )
+        flat = other.kind is Kind.HEADS and is_one(other.size)
+        return (Kind.SCORES, None) if flat or other.kind in (Kind.SCORES, Kind.PER_HEAD, Kind.TIME) else None
+    if Kind.TIME in kinds or Kind.PER_HEAD in kinds:
+        wider = [value for value in (a, b) if value.kind not in (Kind.TIME, Kind.PER_HEAD)]
+        if wider:
+            return (Kind.SEQUENCE if wider[0].kind is Kind.VECTOR else wider[0].kind), wider[0].size
+        return (a.kind, None) if a.kind is b.kind else (Kind.HEADS, Size("1"))
+    if a.size is None or b.size is None:
+        return None
+    kind = next(kind for kind in (Kind.HEADS, Kind.TRANSPOSED, Kind.SEQUENCE, Kind.VECTOR) if kind in kinds)
+    if is_one(a.size) or is_one(b.size):
+        return kind, b.size if is_one(a.size) else a.size
+    return (kind, a.size) if same_size(a.size, b.size) else None
