@@ -13,6 +13,7 @@ from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
+from sandbox.scripted import ScriptedSandbox
 from ui.cli import main
 
 
@@ -288,3 +289,37 @@ def test_a_replay_changes_nothing_and_says_where_it_departs(laboratory, asking, 
 def worse(result):
     training = result["training"]
     return {**result, "training": {**training, "val_loss": 10 - training["val_loss"]}}
+
+
+def test_the_writer_itself_works_in_a_study_and_is_replayed(laboratory, asking, model_server, answering, monkeypatch):
+    """The real writer between the real graph and a scripted sandbox: sketches come from the server."""
+    monkeypatch.setattr("agents.bench.create_sandbox", lambda *_: ScriptedSandbox(bench_says))
+
+    def behave(handler):
+        form = model_server.requests[-1]["response_format"]["json_schema"]
+        sketch = {"lines": ["h = silu(linear(x))", "return linear(h)"]}
+        said = sketch if "lines" in form["schema"]["properties"] else answering(form["schema"])
+        model_server.says(json.dumps(said))(handler)
+
+    model_server.behaviours = [behave]
+    study = create_study(asking, laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    writings = laboratory.writings(study)
+    assert [writing.state is WritingState.OPEN for writing in writings] == [False] * asking.new_components
+    assert all(writing.attempts > 0 for writing in writings)  # what they come to is up to the cards
+    asked = len(model_server.requests)
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert texts(laboratory.writings(again)) == texts(writings)
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+    assert len(model_server.requests) == asked
+
+
+def bench_says(job):
+    """Every component passes, and has as many parameters as two maps."""
+    if job.request["kind"] == "count_component":
+        widths, settings = job.request["widths"], job.request["settings"]
+        return {"counts": [[2 * width * width for width in widths] for _ in settings]}
+    return {
+        "verification": {"passed": True, "checks": [{"name": "causal", "passed": True, "message": "", "seconds": 0.1}]}
+    }
