@@ -25,10 +25,11 @@ LLM = "llm"
 """Name of the language model as a source."""
 
 CALL_FLOPS = (1e8, 1.5e9)
-"""What a token, in and out, of a call counts as: about the floating-point operations of training that the same processor
-does in that time. Orders of magnitude, for a local model of 1.5 B parameters on two cores: 11 ms for a token of a prompt,
-most of which come from the cache, 36 ms for one of an answer, against some 1e10 operations per second and core in training.
-Constants, and not measured in a run, so that a replay decides as the run did; a remote model is held to the same."""
+"""What a token, in and out, of a call counts as: about the floating-point operations of training that the same
+processor does in that time. Orders of magnitude, for a local model of 1.5 B parameters on two cores: 11 ms for a token
+of a prompt, most of which come from the cache, 36 ms for one of an answer, against some 1e10 operations per second and
+core in training. Constants, and not measured in a run, so that a replay decides as the run did; a remote model is held
+to the same."""
 
 
 @dataclass(frozen=True)
