@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 import time
 
 import pytest
@@ -207,7 +208,8 @@ WORDS = [
     *FUNCTIONS, *OTHER_NAMES, "x", "y", "z", "d_model", "heads", "window", "W_q", "w_a", "h_t", "h_(t-1)", "sum_(s<=t)",
 ]  # fmt: skip
 SIGNS = ["(", ")", ",", "=", "+", "-", "*", "/", "**", "@", "\n", "return ", " ", ".", ":", "[", "]", "|", "^T", "_t",
-         "1", "2", "0.5", "10**9", "\\", "{", "}", "'", "lambda ", "if ", "\N{GREEK SMALL LETTER SIGMA}", "\N{N-ARY SUMMATION}", "\t", "#", ";"]  # fmt: skip
+         "1", "2", "0.5", "10**9", "\\", "{", "}", "'", "lambda ", "if ", "\N{GREEK SMALL LETTER SIGMA}",
+         "\N{N-ARY SUMMATION}", "\t", "#", ";"]  # fmt: skip
 TEXT = st.lists(st.sampled_from(WORDS + SIGNS), max_size=40).map("".join) | st.text(max_size=80)
 LINE = st.builds(
     lambda name, function, arguments: f"{name} = {function}({', '.join(arguments)})",
@@ -254,6 +256,23 @@ def test_other_names_lead_to_functions() -> None:
     assert {name for name in OTHER_NAMES.values() if name not in FUNCTIONS} == built_in
     assert all(is_known(name) for name in (*FUNCTIONS, *OTHER_NAMES, "block"))
     assert not is_known("eval")
+
+
+def test_the_documentation_has_the_whole_vocabulary(request: pytest.FixtureRequest) -> None:
+    text = (request.config.rootpath / "docs" / "sketches.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE))
+    rows = {signature: summary.replace("\\|", "|") for signature, summary in rows.items()}
+    assert rows == dict(line.split(": ", 1) for line in vocabulary())
+    unshown = [name for name, function in FUNCTIONS.items() if not function.summary]
+    assert all(f"`{name}`" in text for name in unshown)
+
+
+def test_the_documented_example_becomes_the_documented_class(request: pytest.FixtureRequest) -> None:
+    text = (request.config.rootpath / "docs" / "sketches.md").read_text(encoding="utf-8")
+    card = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    sketch, source = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert card is not None
+    assert compiled(sketch, Card.from_yaml(card[1])) == source
 
 
 def test_the_vocabulary_is_shown_as_it_is_called() -> None:
