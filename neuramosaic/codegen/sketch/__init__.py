@@ -5,7 +5,8 @@ every value, aligns heads and channels, and writes the class: constructor, param
 sketch, a small language model say, has no shapes to get wrong.
 """
 
-from neuramosaic.codegen.sketch.compiler import SketchError, compile_sketch
+from neuramosaic.codegen.sketch.compiler import compile_sketch
+from neuramosaic.codegen.sketch.values import SketchError
 from neuramosaic.codegen.sketch.vocabulary import vocabulary
 
 __all__ = ["SketchError", "compile_sketch", "vocabulary"]

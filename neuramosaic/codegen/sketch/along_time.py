@@ -32,7 +32,7 @@ def _shift(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Valu
 def _causal_conv(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     z, size = sequence(arguments[0], "causal_conv")
     taps = to.constructor(count(arguments[1], "the taps of causal_conv"))
-    fan_in = taps if taps.isalnum() else f"({taps})"
+    fan_in = f"({taps})"
     name = to.module("taps", lambda: f"nn.Parameter(torch.randn({size.text or 'd_model'}, {taps}) / {fan_in} ** 0.5)")
     dilation = [count(item, "the dilation of causal_conv") for item in arguments[2:]]
     return z.written(call("causal_conv", z.node, expression(name), *dilation))

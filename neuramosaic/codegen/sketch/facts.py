@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from neuramosaic.codegen.sketch.signs import LONGEST, spaced
 from neuramosaic.components.card import Card
 
+#: A number of channels: `4 D`, `D / 4`, `expansion * d`, `64`.
 _SIZE = r"((?:\d+|[a-z]\w*|D|d)(?:\s*[*/ ]\s*(?:\d+|[a-z_]+|D|d))*?)"
-_HIDDEN = re.compile(rf"with {_SIZE} hidden (?:units|elements|channels|features)")
+_HIDDEN = re.compile(rf"with {_SIZE} hidden (?:units|elements|channels|features)")  # with 4 D hidden units
+#: `z_t has D / 4 elements`, `, 2 D channels`
 _ELEMENTS = re.compile(rf"(?:each of|each with|with|has|have|,)\s+{_SIZE} (?:elements|units|channels|features)(?! per)")
-_MAPS = re.compile(rf"\b([A-Z]\w*) maps \S.*? to {_SIZE}\s*(?:[,;.]|$)")
-_CONSTANT = re.compile(r"\b([a-zA-Z]\w*)\s*=\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)(?![\w*^/(.])(?!\s*[-+*/^(])")
+_MAPS = re.compile(rf"\b([A-Z]\w*) maps \S.*? to {_SIZE}\s*(?:[,;.]|$)")  # W maps D channels to D / 4
+_CONSTANT = re.compile(r"\b([a-zA-Z]\w*)\s*=\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)(?![\w*^/(.])(?!\s*[-+*/^(])")  # c = 8
+#: `one learned number tau per head starting at log 10`
 _START = re.compile(
-    r"\b(?:learned|trained)\b[^,;.]*?\b(?:number|scalar|vector|parameter|weight|temperature|gain|scale|bias)s?\s+(\w+)[^,;]*?"
+    r"\b(?:learned|trained)\b[^,;.]*?"
+    r"\b(?:number|scalar|vector|parameter|weight|temperature|gain|scale|bias)s?\s+(\w+)[^,;]*?"
     r"(?:starts?|starting|initially|initialised)\s+(?:at|as|to|with)?\s*([\w./() ]+)"
 )
-_NORMAL = re.compile(r"N\(0,\s*([\d.]+)\s*(?:\^|\*\*)\s*2\)")
-_NUMBER = re.compile(r"\blearned (?:number|scalar|temperature)s?\s+(\w+)")
-_TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of )?(\d+)|width (\d+)")
+_NORMAL = re.compile(r"N\(0,\s*([\d.]+)\s*(?:\^|\*\*)\s*2\)")  # N(0, 0.1^2)
+_NUMBER = re.compile(r"\blearned (?:number|scalar|temperature)s?\s+(\w+)")  # a learned number tau
+_TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of )?(\d+)|width (\d+)")  # 4 taps, kernel size 3, width 4
+#: A symbol in the list that follows `learned`: `q1 and k_h`.
+_SYMBOL = re.compile(r"\b[A-Za-z]\w*\d|\b[A-Za-z](?:_\w+)?\b")
+#: A first value: `log 10`, `1/2`, `sqrt(0.5)`.
+_FIRST_VALUE = re.compile(r"\s*(log|sqrt|exp)?\s*\(?\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+(?:\.\d+)?))?")
+
+_FUNCTIONS = {"log": math.log, "sqrt": math.sqrt, "exp": math.exp}
 
 
 @dataclass(frozen=True)
@@ -45,10 +57,25 @@ class Facts:
 
 def facts_of(card: Card) -> Facts:
     """Read the remarks of a card's equations."""
+    equations = [equation for equation in map(spaced, card.equations) if len(equation) <= LONGEST]
     names = {item.name for item in card.hyperparameters}
+    text = "\n".join(equations)
+    taps = _TAPS.search(text + "\n" + card.summary)
+    constants = {name: value for name, value in _CONSTANT.findall(text) if not name.endswith("_0")}
+    return Facts(
+        map_sizes=_map_sizes(equations, names),
+        constants={name: value for name, value in constants.items() if name not in names},
+        starts={name: value for name, words in _START.findall(text) if (value := _value(words))},
+        numbers=frozenset(_NUMBER.findall(text)),
+        taps=int(next(item for item in taps.groups() if item)) if taps else None,
+        spreads=_spreads(equations),
+    )
+
+
+def _map_sizes(equations: Iterable[str], names: set[str]) -> dict[str, str]:
     sizes: dict[str, str] = {}
-    for equation in card.equations:
-        if equation.lstrip().startswith("["):
+    for equation in equations:
+        if equation.startswith("["):
             continue  # one map makes several values: its size is theirs together
         formula = re.split(r",?\s+with\s", equation)[0]
         maps = re.findall(r"\b[WUV]_\w+|\b[UVW]\b", formula)
@@ -56,29 +83,21 @@ def facts_of(card: Card) -> Facts:
         if hidden:
             sizes |= dict.fromkeys(maps[1:], hidden)  # the first is the outermost
         elif elements:
-            sizes |= dict.fromkeys(maps, elements)
-        for name, text in _MAPS.findall(equation):
-            if size := _size(text, names):
+            whole = re.sub(r"\bhead_dim\b", "inner", elements) if "heads" in names else elements
+            sizes |= dict.fromkeys(maps, whole)  # what is said of a head holds for each
+        for name, words in _MAPS.findall(equation):
+            if size := _size(words, names):
                 sizes[name] = size
-    text = "\n".join(card.equations)
-    taps = _TAPS.search(text + "\n" + card.summary)
-    starts = {name: value for name, words in _START.findall(text) if (value := _value(words))}
+    return sizes
+
+
+def _spreads(equations: Iterable[str]) -> dict[str, str]:
     spreads: dict[str, str] = {}
-    for equation in card.equations:
-        normal = _NORMAL.search(equation)
-        said = re.search(r"\blearned\b(.*)", equation)
+    for equation in equations:
+        normal, said = _NORMAL.search(equation), re.search(r"\blearned\b(.*)", equation)
         if normal and said:
-            spreads |= dict.fromkeys(re.findall(r"\b[A-Za-z]\w*\d|\b[A-Za-z](?:_\w+)?\b", said[1]), normal[1])
-    return Facts(
-        spreads=spreads,
-        map_sizes=sizes,
-        constants={
-            name: value for name, value in _CONSTANT.findall(text) if not name.endswith("_0") and name not in names
-        },
-        starts=starts,
-        numbers=frozenset(_NUMBER.findall(text)),
-        taps=int(next(item for item in taps.groups() if item)) if taps else None,
-    )
+            spreads |= dict.fromkeys(_SYMBOL.findall(said[1]), normal[1])
+    return spreads
 
 
 def _first_size(pattern: re.Pattern[str], text: str, names: set[str]) -> str | None:
@@ -103,10 +122,13 @@ def _size(text: str, names: set[str]) -> str | None:
 
 def _value(words: str) -> str | None:
     """Return the number that words such as `log 10`, `1/2` or `0` are; None if they are none."""
-    found = re.match(r"\s*(log|sqrt|exp)?\s*\(?\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+(?:\.\d+)?))?", words)
+    found = _FIRST_VALUE.match(words)
     if found is None:
         return None
-    value = float(found[2]) / float(found[3] or 1)
-    if found[1]:
-        value = {"log": math.log, "sqrt": math.sqrt, "exp": math.exp}[found[1]](value) if value > 0 else value
-    return repr(round(value, 6))
+    try:
+        value = float(found[2]) / float(found[3] or 1)
+        if found[1] and value > 0:
+            value = _FUNCTIONS[found[1]](value)
+    except ArithmeticError:  # 1/0, exp 1000
+        return None
+    return repr(round(value, 6)) if math.isfinite(value) else None
