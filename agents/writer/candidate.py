@@ -10,6 +10,7 @@ from agents.writer.faithful import unfaithful
 from agents.writer.result import Failure
 from neuramosaic.codegen.inlining import inline_blocks
 from neuramosaic.codegen.sketch import SketchError, compile_sketch
+from neuramosaic.codegen.sketch.notation import Notation, transcribe
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import ComponentSpec, Provenance
 from neuramosaic.errors import CodegenError, UsageError
@@ -35,6 +36,16 @@ class Candidate:
     failure: Failure | None
 
 
+def from_equations(card: Card, provenance: Provenance) -> Candidate | None:
+    """Read a card's equations by rule; None if they make no lines of a sketch."""
+    notation = Notation()
+    try:
+        lines = [line for line in map(notation.rewrite, transcribe(card.equations)) if line.strip()]
+    except Exception:  # noqa: BLE001 - text of a person, a model or a paper: what no rule reads, the model is asked for
+        return None
+    return from_sketch("\n".join(lines), card, "equations", provenance) if lines else None
+
+
 def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> Candidate:
     """Compile a sketch."""
     if not sketch.strip():
@@ -45,6 +56,8 @@ def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> 
         return Candidate(sketch, depth, None, Failure("sketch", str(error)))
     except RecursionError:
         return Candidate(sketch, depth, None, Failure("sketch", _TOO_DEEP))
+    except Exception as error:  # noqa: BLE001 - whatever text a model finds that the compiler trips over, it is no component
+        return Candidate(sketch, depth, None, Failure("sketch", f"it cannot be read ({type(error).__name__})"))
     return _finished(sketch, written, card, depth, provenance)
 
 
@@ -73,4 +86,6 @@ def _finished(text: str, written: str, card: Card, depth: str, provenance: Prove
         return Candidate(text, depth, None, Failure("parse", str(error)))
     except RecursionError:
         return Candidate(text, depth, None, Failure("parse", _TOO_DEEP))
+    except Exception as error:  # noqa: BLE001 - as above
+        return Candidate(text, depth, None, Failure("parse", f"it cannot be read ({type(error).__name__})"))
     return Candidate(text, depth, component, Failure("faithful", omission) if omission else None)

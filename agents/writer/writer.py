@@ -18,15 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.bench import Bench
 from agents.curator import Proof, check_addable, keep, prove
-from agents.llm.base import ModelError
+from agents.llm.base import MalformedError, ModelError, TruncatedError
 from agents.llm.client import LanguageModel
-from agents.writer.candidate import Candidate, from_code, from_sketch, offending
+from agents.writer.candidate import Candidate, from_code, from_equations, from_sketch, offending
 from agents.writer.examples import Example, built_in_examples, nearest
 from agents.writer.result import Failure, Written
 from agents.writer.showing import contract, shown_blocks, shown_card, shown_functions, shown_lines
 from neuramosaic.codegen.sketch import compile_sketch
 from neuramosaic.codegen.sketch.compiler import class_name
-from neuramosaic.codegen.sketch.notation import Notation, transcribe
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
@@ -48,7 +47,7 @@ _REPAIR_TEMPERATURE = 0.6
 _SKETCH_TOKENS, _CODE_TOKENS = 400, 1200
 #: How often one sketch is repaired before a fresh start.
 _REPAIRS = 1
-_REPEATED = "repeated"
+_REPEATED, _UNUSABLE = "repeated", "answer"
 #: Characters of a token, about, where a limit is kept by what was sent and not by what a server says of it.
 _CHARACTERS = 2.7
 
@@ -215,11 +214,8 @@ class ComponentWriter:
 
     def _search(self, effort: _Effort) -> tuple[Candidate | None, Proof | None]:
         """Try candidates until one is proved or the budget is used up."""
-        notation = Notation()
-        lines = [line for line in map(notation.rewrite, transcribe(effort.card.equations)) if line.strip()]
-        draft = None
-        if lines:
-            draft = from_sketch("\n".join(lines), effort.card, "equations", effort.provenance)
+        draft = from_equations(effort.card, effort.provenance)
+        if draft is not None:
             proof = self._try(draft, effort)
             if proof is not None:
                 return draft, proof
@@ -228,14 +224,20 @@ class ComponentWriter:
         try:
             while self._may_ask(effort):
                 as_code = effort.attempts >= sketches
-                candidate = self._code(effort) if as_code else self._sketch(effort, fresh, draft)
                 fresh += 1
-                proof = self._try(candidate, effort)
-                repeated = proof is None and effort.failures[-1].check == _REPEATED
-                repairs = 0 if as_code or repeated else _REPAIRS
-                while proof is None and repairs and self._may_ask(effort):
-                    candidate, repairs = self._repaired(candidate, effort), repairs - 1
+                try:
+                    candidate = self._code(effort) if as_code else self._sketch(effort, fresh - 1, draft)
                     proof = self._try(candidate, effort)
+                    repeated = proof is None and effort.failures[-1].check == _REPEATED
+                    repairs = 0 if as_code or repeated else _REPAIRS
+                    while proof is None and repairs and self._may_ask(effort):
+                        candidate, repairs = self._repaired(candidate, effort), repairs - 1
+                        proof = self._try(candidate, effort)
+                except (MalformedError, TruncatedError) as error:  # an answer, but none that can be used
+                    effort.attempts += 1
+                    effort.failures.append(Failure(_UNUSABLE, str(error)))
+                    self._say(f"{effort.card.name}: attempt {effort.attempts} failed {_UNUSABLE}: {error}")
+                    continue
                 if proof is not None:
                     return candidate, proof
         except ModelError as error:

@@ -25,11 +25,11 @@ LLM = "llm"
 """Name of the language model as a source."""
 
 CALL_FLOPS = (1e8, 1.5e9)
-"""What a token, in and out, of a call counts as: the floating-point operations of training that the same processor does
-in that time. Set from measurements on two cores: a local model of 1.5 B parameters took 11 ms for a token of a prompt,
-of which a quarter is not in the cache, and 36 ms for one of an answer; training a model of 300,000 parameters does 2e10
-operations per second and core. Numbers that do not depend on the clock, so that a replay decides as the run did; a
-remote model is held to the same."""
+"""What a token, in and out, of a call counts as: about the floating-point operations of training that the same
+processor does in that time. Orders of magnitude, for a local model of 1.5 B parameters on two cores: 11 ms for a token
+of a prompt, most of which come from the cache, 36 ms for one of an answer, against some 1e10 operations per second and
+core in training. Constants, and not measured in a run, so that a replay decides as the run did; a remote model is held
+to the same."""
 
 
 @dataclass(frozen=True)

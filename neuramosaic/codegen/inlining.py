@@ -85,7 +85,7 @@ def inline_blocks(source: str) -> str:
         start, end = end, node.end_lineno or node.lineno
         text = "\n".join(lines[start:end]).strip("\n")  # with the comments above it
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports.update(read_imports(node))
+            imports.update(map(_as_usual, read_imports(node)))
         elif index == 0 and isinstance(node, ast.Expr):
             docstring = text
         else:
@@ -133,9 +133,24 @@ def _needed(names: set[str], defined: set[str]) -> list[_Block]:
     return [block for name, block in _blocks().items() if name in reached]
 
 
+def _as_usual(item: Import) -> Import:
+    """Return an import in the form that other files have it in, if there is one."""
+    if item.name is None and item.alias is None:
+        return item
+    return next((usual for usual in _USUAL if usual.bound == item.bound and _meaning(usual) == _meaning(item)), item)
+
+
+def _meaning(item: Import) -> str:
+    """Return the full name of what an import binds."""
+    if item.name is not None:
+        return f"{item.module}.{item.name}"
+    return item.module if item.alias else item.bound
+
+
 def _compatible(needed: frozenset[Import], imports: set[Import]) -> frozenset[Import]:
+    """Return what a block needs; none of it may bind a name to something else than `imports` do."""
     for item in needed:
-        if any(other.bound == item.bound and other != item and other.module != "torch" for other in imports):
+        if any(other.bound == item.bound and _meaning(other) != _meaning(item) for other in imports):
             raise CodegenError(f"the code imports something else as {item.bound}: give that import another name")
     return needed
 

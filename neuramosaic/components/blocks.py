@@ -1,8 +1,8 @@
 """Building blocks that generated components may call.
 
-Each is causal, takes any length T, and loops over no positions one by one. What a component uses of them is written into
-its own file (`neuramosaic.codegen.inlining`), so they import torch only. `linear_scan` and `chunked_recurrence`, which
-stand in the components that they came with, belong to them too.
+Each is causal, takes any length T, and loops over no positions one by one. What a component uses of them is written
+into its own file (`neuramosaic.codegen.inlining`). `linear_scan` and `chunked_recurrence`, which stand in the
+components that they came with, belong to them too.
 """
 
 import math
@@ -89,8 +89,8 @@ def matrix_scan(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor | None = None
         q: Queries, shape (B, H, T, K).
         k: Keys, shape (B, H, T, K).
         v: Values, shape (B, H, T, V).
-        log_decay: Not above 0; a number per head and position, shape (B, H, T, 1), or per key channel too, (B, H, T, K);
-            B, H and T may be 1 where it is the same for all. Per key channel it ends at -MAX_LOG_DECAY. None: no decay.
+        log_decay: Not above 0; a number per head and position, shape (B, H, T, 1), or per key channel too, shape
+            (B, H, T, K), then cut off at -MAX_LOG_DECAY. B, H and T may be 1. None: no decay.
 
     Returns:
         Shape (B, H, T, V), in single precision at least.

@@ -201,7 +201,7 @@ def finished(tmp_path):
 
 def test_the_tables_hold_what_was_counted(finished):
     by_card, by_check, rates, speeds = ([line.split() for line in part.splitlines()] for part in table(finished))
-    assert by_card[1] == "geglu channel easy verified 1 1,500 20 verified variant 2 2,500 40".split()
+    assert by_card[1] == "geglu channel easy verified 1 1,500 20 verified sketch 2 2,500 40".split()
     assert by_card[2] == "highway modulator hard no 2 3,000 60 verified - 1 1,500 20".split()
     assert ["causal", "1", "1"] in by_check
     assert ["parse", "1", "0"] in by_check

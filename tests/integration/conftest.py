@@ -238,7 +238,7 @@ class FakeWriter:
                 provenance=Provenance.DESIGNED,
                 writing=writing.id,
             )
-        tokens = self.model.used(writing.id)
+        tokens = self.model.used(writing.id, ("connection_test",))
         done = replace(
             writing,
             state=WritingState.VERIFIED if verified else WritingState.FAILED,

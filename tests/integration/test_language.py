@@ -13,6 +13,7 @@ from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
+from sandbox.scripted import ScriptedSandbox
 from ui.cli import main
 
 
@@ -96,16 +97,17 @@ def assert_shown(trial, writing, workspace, capsys):
     (component,) = [item for item in shown["written"] if item["name"] == writing.name]
     assert (component["card"]["name"], component["commit"]) == (writing.name, writing.commit)
     assert (component["writing"]["id"], component["writing"]["attempts"]) == (writing.id, 2)
-    proposed, *asked = component["writing"]["calls"]
-    assert (proposed["prompt"], [call["prompt"] for call in asked]) == ("propose_component", ["connection_test"] * 2)
-    assert "2 + 3" in asked[1]["messages"][1]["content"]
+    proposed, *card, first, second = component["writing"]["calls"]
+    assert (proposed["prompt"], first["prompt"], second["prompt"]) == ("propose_component", *["connection_test"] * 2)
+    assert all(call["prompt"].startswith("card_") for call in card)
+    assert "2 + 3" in second["messages"][1]["content"]
     assert main(["component", "show", writing.name, "--json", "-w", str(workspace)]) == 0
     assert json.loads(capsys.readouterr().out)["history"] == component
     for command in (["show", trial.id], ["component", "show", writing.name]):
         assert main([*command, "-w", str(workspace)]) == 0
         said = capsys.readouterr().out
         assert f"show {writing.commit[:12]}:component.py" in said
-        assert "written by m (code) in 2 attempts, 81 tokens" in said
+        assert "written by m (code) in 2 attempts, 54 tokens" in said
         assert f"name: {writing.name}" in said
         assert "connection_test: ok, 20 + 7 tokens" in said
 
@@ -287,3 +289,37 @@ def test_a_replay_changes_nothing_and_says_where_it_departs(laboratory, asking, 
 def worse(result):
     training = result["training"]
     return {**result, "training": {**training, "val_loss": 10 - training["val_loss"]}}
+
+
+def test_the_writer_itself_works_in_a_study_and_is_replayed(laboratory, asking, model_server, answering, monkeypatch):
+    """The real writer between the real graph and a scripted sandbox: sketches come from the server."""
+    monkeypatch.setattr("agents.bench.create_sandbox", lambda *_: ScriptedSandbox(bench_says))
+
+    def behave(handler):
+        form = model_server.requests[-1]["response_format"]["json_schema"]
+        sketch = {"lines": ["h = silu(linear(x))", "return linear(h)"]}
+        said = sketch if "lines" in form["schema"]["properties"] else answering(form["schema"])
+        model_server.says(json.dumps(said))(handler)
+
+    model_server.behaviours = [behave]
+    study = create_study(asking, laboratory.workspace)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    writings = laboratory.writings(study)
+    assert [writing.state is WritingState.OPEN for writing in writings] == [False] * asking.new_components
+    assert all(writing.attempts > 0 for writing in writings)  # what they come to is up to the cards
+    asked = len(model_server.requests)
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert texts(laboratory.writings(again)) == texts(writings)
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+    assert len(model_server.requests) == asked
+
+
+def bench_says(job):
+    """Every component passes, and has as many parameters as two maps."""
+    if job.request["kind"] == "count_component":
+        widths, settings = job.request["widths"], job.request["settings"]
+        return {"counts": [[2 * width * width for width in widths] for _ in settings]}
+    return {
+        "verification": {"passed": True, "checks": [{"name": "causal", "passed": True, "message": "", "seconds": 0.1}]}
+    }

@@ -101,10 +101,10 @@ def _normalize(to: Builder, arguments: Arguments, options: dict[str, Value]) -> 
 def _add_reduction(name: str, function: str, summary: str) -> None:
     @CHANNELS.add(f"{name}(z, dim=-1, keepdim=True)", summary)
     def make(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-        if name == "sum" and arguments[0].kind is Kind.SCORES:
-            seen = method(arguments[0].node, "tril")  # what comes later must not be counted
-            return Value(call(function, seen, dim=_LAST, keepdim=expression("True")), Kind.HEADS, Size("1"))
-        z = _with_channels(arguments[0], name)
+        z = arguments[0]
+        if z.kind is Kind.SCORES and name == "sum":  # over the positions, of which the later ones must not be counted
+            z = Value(method(z.node, "tril"), Kind.HEADS, Size())
+        _with_channels(z, name)
         return Value(call(function, z.node, dim=_LAST, keepdim=expression("True")), z.kind, Size("1"))
 
 
@@ -112,15 +112,13 @@ for _name, (_torch, _summary) in _REDUCTIONS.items():
     _add_reduction(_name, _torch, _summary)
 
 
-@CHANNELS.add("dot(a, b)", "sum of a * b over the channels, size 1")
+@CHANNELS.add("dot(a, b)", "sum over the channels of a * b, size 1")
 def _dot(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-    a, b, kind, _ = align(arguments[0], arguments[1])
-    product = ast.BinOp(a, ast.Mult(), b)
+    a, b, kind, size = align(arguments[0], arguments[1])
+    product = _with_channels(Value(ast.BinOp(a, ast.Mult(), b), kind, size), "dot")
     if kind is Kind.VECTOR:
-        return Value(call("torch.sum", product), Kind.NUMBER)
-    if kind not in (Kind.SEQUENCE, Kind.HEADS):
-        raise SketchError(f"dot goes over channels, these are {arguments[0].shape} and {arguments[1].shape}")
-    return Value(call("torch.sum", product, dim=_LAST, keepdim=expression("True")), kind, Size("1"))
+        return Value(call("torch.sum", product.node), Kind.NUMBER)
+    return Value(call("torch.sum", product.node, dim=_LAST, keepdim=expression("True")), kind, Size("1"))
 
 
 def _add_pair(name: str, bound: str, summary: str = "") -> None:

@@ -81,11 +81,12 @@ def _map_sizes(equations: Iterable[str], names: set[str]) -> dict[str, str]:
             continue  # one map makes several values: its size is theirs together
         formula = re.split(r",?\s+with\s", equation)[0]
         maps = re.findall(r"\b[WUV]_\w+|\b[UVW]\b", formula)
-        hidden, elements = _HIDDEN.search(equation), _ELEMENTS.search(equation)
-        if hidden and (size := _size(hidden[1], names)):
-            sizes |= dict.fromkeys(maps[1:], size)  # the first is the outermost
-        elif elements and (size := _size(elements[1], names)):
-            sizes |= dict.fromkeys(maps, size)
+        hidden, elements = (_first_size(pattern, equation, names) for pattern in (_HIDDEN, _ELEMENTS))
+        if hidden:
+            sizes |= dict.fromkeys(maps[1:], hidden)  # the first is the outermost
+        elif elements:
+            whole = re.sub(r"\bhead_dim\b", "inner", elements) if "heads" in names else elements
+            sizes |= dict.fromkeys(maps, whole)  # what is said of a head holds for each
         for name, words in _MAPS.findall(equation):
             if size := _size(words, names):
                 sizes[name] = size
@@ -99,6 +100,12 @@ def _spreads(equations: Iterable[str]) -> dict[str, str]:
         if normal and said:
             spreads |= dict.fromkeys(_SYMBOL.findall(said[1]), normal[1])
     return spreads
+
+
+def _first_size(pattern: re.Pattern[str], text: str, names: set[str]) -> str | None:
+    """Return the first size that a pattern finds, wherever it may begin."""
+    found = (pattern.match(text, place) for place in range(len(text)))
+    return next((size for match in found if match and (size := _size(match[1], names))), None)
 
 
 def _size(text: str, names: set[str]) -> str | None:

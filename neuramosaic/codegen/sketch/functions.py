@@ -36,6 +36,9 @@ class Builder(Protocol):
         """Give a value a name of its own in the forward pass, so that it can be written twice."""
 
 
+#: No delay, window or number of parts is larger.
+_MOST = 10**6
+
 Arguments = list[Value]
 Handler = Callable[[Builder, Arguments, dict[str, Value]], Value]
 
@@ -104,11 +107,13 @@ def count(value: Value, name: str, least: int = 1) -> ast.expr:
     Raises:
         SketchError: If it is no number, or less than `least`.
     """
-    of_kind(value, Kind.NUMBER, name)
+    node = of_kind(value, Kind.NUMBER, name).node
+    if any(isinstance(item, ast.Name) for item in ast.walk(node)):
+        return node  # over hyper-parameters, which have no value yet
     try:
-        number = evaluate(value.node, {})
+        number: float | None = evaluate(node, {})
     except ValueError:
-        return value.node  # over hyper-parameters, which have no value yet
-    if number < least or not isinstance(number, int) or number > 10**6:
-        raise SketchError(f"{name} takes a whole number from {least} on, not {ast.unparse(value.node)}")
-    return value.node
+        number = None
+    if not isinstance(number, int) or not least <= number <= _MOST:
+        raise SketchError(f"{name} takes a whole number from {least} on, and no absurd one")
+    return node

@@ -220,6 +220,8 @@ def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
         SketchError: If they do not fit.
     """
     kinds = {a.kind, b.kind}
+    if any(isinstance(value.node, ast.Constant) and value.node.value is None for value in (a, b)):
+        raise SketchError("None is no number")
     if Kind.NUMBER in kinds:
         other = b if a.kind is Kind.NUMBER else a
         return a.node, b.node, other.kind, other.size
