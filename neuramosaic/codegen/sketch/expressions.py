@@ -150,6 +150,8 @@ class Expressions:
 
     def _transposed(self, node: ast.expr) -> Value:
         value = to_heads(self.value(node))
+        if value.kind is not Kind.HEADS:
+            raise SketchError(f".mT takes {Kind.HEADS.value}, {ast.unparse(node)} is {value.shape}")
         return Value(ast.Attribute(value.node, "mT"), Kind.TRANSPOSED, value.size)
 
     # -- calls ---------------------------------------------------------------------------------------------------------

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from neuramosaic.codegen.sketch.signs import LONGEST, spaced
 from neuramosaic.components.card import Card
 
+#: A number as Python has it: `0.5`, not `007`.
+_DECIMAL = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 #: A number of channels: `4 D`, `D / 4`, `expansion * d`, `64`.
 _SIZE = r"((?:\d+|[a-z]\w*|D|d)(?:\s*[*/ ]\s*(?:\d+|[a-z_]+|D|d))*?)"
 _HIDDEN = re.compile(rf"with {_SIZE} hidden (?:units|elements|channels|features)")  # with 4 D hidden units
 #: `z_t has D / 4 elements`, `, 2 D channels`
 _ELEMENTS = re.compile(rf"(?:each of|each with|with|has|have|,)\s+{_SIZE} (?:elements|units|channels|features)(?! per)")
 _MAPS = re.compile(rf"\b([A-Z]\w*) maps \S.*? to {_SIZE}\s*(?:[,;.]|$)")  # W maps D channels to D / 4
-_CONSTANT = re.compile(r"\b([a-zA-Z]\w*)\s*=\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)(?![\w*^/(.])(?!\s*[-+*/^(])")  # c = 8
+_CONSTANT = re.compile(rf"\b([a-zA-Z]\w*)\s*=\s*(-?{_DECIMAL}(?:e-?[0-9]+)?)(?![\w*^/(.])(?!\s*[-+*/^(])")  # c = 8
 #: `one learned number tau per head starting at log 10`
 _START = re.compile(
-    r"\b(?:learned|trained)\b[^,;.]*?"
-    r"\b(?:number|scalar|vector|parameter|weight|temperature|gain|scale|bias)s?\s+(\w+)[^,;]*?"
+    r"\b(?:learned|trained)\b[^,;.]{0,120}?"
+    r"\b(?:number|scalar|vector|parameter|weight|temperature|gain|scale|bias)s?\s+(\w+)[^,;]{0,120}?"
     r"(?:starts?|starting|initially|initialised)\s+(?:at|as|to|with)?\s*([\w./() ]+)"
 )
-_NORMAL = re.compile(r"N\(0,\s*([\d.]+)\s*(?:\^|\*\*)\s*2\)")  # N(0, 0.1^2)
+_NORMAL = re.compile(rf"N\(0,\s*({_DECIMAL})\s*(?:\^|\*\*)\s*2\)")  # N(0, 0.1^2)
 _NUMBER = re.compile(r"\blearned (?:number|scalar|temperature)s?\s+(\w+)")  # a learned number tau
 _TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of )?(\d+)|width (\d+)")  # 4 taps, kernel size 3, width 4
 #: A symbol in the list that follows `learned`: `q1 and k_h`.
@@ -112,9 +114,11 @@ def _size(text: str, names: set[str]) -> str | None:
     parts: list[str] = []
     for word in words:
         word = {"D": "d_model", "d": "head_dim"}.get(word, word)
-        if not (word in names or word in ("d_model", "head_dim", "heads", "*", "/") or word.isdigit()):
+        if not (
+            word in names or word in ("d_model", "head_dim", "heads", "*", "/") or re.fullmatch("[1-9][0-9]*", word)
+        ):
             return None
-        if parts and parts[-1] not in "*/" and word not in "*/":
+        if parts and parts[-1] not in ("*", "//") and word not in ("*", "/"):
             parts.append("*")
         parts.append("//" if word == "/" else word)
     return " ".join(parts) or None

@@ -58,7 +58,7 @@ def over_positions(text: str) -> str:
         text = re.sub(r"(?<=\w)_i\b", "_t", text)
         text = re.sub(r"(?<=\w)_j\b", "_s", text)
         text = re.sub(r"\bi\s*-\s*(\w+)\s*<\s*[js]", r"t - \1 < s", text)  # i - w < j
-    elif re.search(r"(?<=\w)_i\b", text.partition("=")[0]):
+    elif "=" in text and re.search(r"(?<=\w)_i\b", text.partition("=")[0]):  # y_i = ...
         text = re.sub(r"(?<=\w)_i\b", "_t", text)
     text = re.sub(r"_\(t\s*,\s*[dc]\)", "_t", text)  # h_(t, d)
     text = re.sub(r"_\(t\s*-\s*1\s*,\s*[dc]\)", "_(t-1)", text)  # h_(t-1, d)
