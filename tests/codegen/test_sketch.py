@@ -85,7 +85,7 @@ def test_sizes_that_nothing_settles_are_d_model() -> None:
 
 def test_chunk_halves_a_size() -> None:
     source = compiled("a, b = chunk(linear(x, 4 * d_model), 2)\nc = linear(x)\nreturn linear(a * b * c)", PLAIN)
-    assert "self.c = nn.Linear(d_model, (4 * d_model) // 2, bias=False)" in source
+    assert "self.c = nn.Linear(d_model, 4 * d_model // 2, bias=False)" in source
     assert ".chunk(2, dim=-1)" in source
 
 

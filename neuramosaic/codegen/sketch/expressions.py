@@ -16,6 +16,7 @@ from neuramosaic.codegen.sketch.values import (
     align,
     expression,
     is_one,
+    per_head_number,
     same_size,
     to_heads,
     to_sequence,
@@ -140,7 +141,8 @@ class Expressions:
     def _operation(self, a: Value, op: ast.operator, b: Value) -> Value:
         if isinstance(op, ast.MatMult):
             return _product(a, b)
-        is_weighted = a.kind is Kind.SCORES and b.kind in (Kind.HEADS, Kind.SEQUENCE) and not is_one(b.size)
+        of_each_query = is_one(b.size) or (b.kind is Kind.SEQUENCE and per_head_number(b.size))
+        is_weighted = a.kind is Kind.SCORES and b.kind in (Kind.HEADS, Kind.SEQUENCE) and not of_each_query
         if isinstance(op, ast.Mult) and (b.kind is Kind.TRANSPOSED or is_weighted):
             return _product(a, b)  # side by side, matrices are multiplied
         first, second, kind, size = align(a, b)

@@ -23,6 +23,7 @@ _CONDITIONAL = re.compile(r"\b(else|otherwise|among|greatest|largest|strongest|t
 _NOTATION = re.compile(r"_\(?t|_\{|_s\b|_ij|_[ij]\b|\w \. \w|\bsum_|\^|\||\\|'")
 _FUNCTION = re.compile(r"([A-Za-z]\w*)\(([A-Za-z])\)\s*=\s*(.+)$")  # phi(z) = elu(z) + 1
 _DEFINITION = re.compile(rf"({NAME}?)_(?:t|\(t\))\s*=\s*(.+)$")  # h_t = ...
+_STATEMENT = re.compile(r"\s*(for|while|if|else|def|class|import|from|with|try|del|assert|raise|lambda)\b")
 _FIRST_STATE = re.compile(r"\s*\w+_0\s*=\s*0\s*")  # S_0 = 0
 _WEIGHTS = re.compile(rf"\s*({NAME})_ts\s*")  # w_ts
 
@@ -78,6 +79,8 @@ class Notation:
         """Return a line of a sketch, its mathematical notation rewritten; empty if it only says what others use."""
         if len(line) > LONGEST or (not _NOTATION.search(line) and _is_python(line) and not self._functions):
             return line
+        if _STATEMENT.match(line):
+            return line  # Python, of which the compiler says that it has no place here
         if "=" not in line and not line.strip().startswith("return"):
             return ""  # a remark
         text = over_positions(plain(line))

@@ -177,7 +177,11 @@ class _Reader:
                 if self._peek() == ",":
                     self._take()
             self._expect(")")
-            return f"{written}({', '.join(arguments)})"
+            inside = ", ".join(arguments)
+            if is_map and self._peek() == "**":  # W_2 (W_1 x)^3: the power is of what is mapped
+                self._take()
+                inside = f"({inside}) ** {self._factor()}"
+            return f"{written}({inside})"
         if is_map and self._peek() in ("*", "@"):
             self._take()
         if is_function and (re.match(r"[A-Za-z_(\[]", self._peek()) or (not is_map and self._peek()[:1].isdigit())):
