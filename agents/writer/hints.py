@@ -23,7 +23,7 @@ _SIGNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"1/t|/ ?t\b|sqrt\(t\)", ("positions",)),
     (r"per head|head h|_h\b", ("param_per_head", "head_index")),
     (r"learned|vector|per channel|\bg \*|\*? ?g\b", ("param",)),
-    (r"max|greatest", ("maximum", "group_max")),
+    (r"(?<!soft)max|greatest", ("maximum", "group_max")),
     (r"top.?k|strongest|largest k|k greatest", ("top_k",)),
     (r"block|f\(", ("block",)),
     (r"rms_?norm|root.mean.square", ("rms_norm",)),

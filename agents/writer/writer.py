@@ -8,6 +8,7 @@ that it failed; after a repair that did not help it starts afresh.
 from __future__ import annotations
 
 import json
+import keyword
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from neuramosaic.codegen.sketch.compiler import class_name
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
+from neuramosaic.errors import UsageError
 from neuramosaic.store.records import ComponentRecord, WritingRecord, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import UNANSWERED, Writings
@@ -47,6 +49,10 @@ _REPAIR_TEMPERATURE = 0.6
 _SKETCH_TOKENS, _CODE_TOKENS = 400, 1200
 #: How often one sketch is repaired before a fresh start.
 _REPAIRS = 1
+#: Names that a component's class and its constructor need for themselves.
+_RESERVED = frozenset(
+    "self d_model block x torch nn math F Tensor T B D inner head_dim training forward None True False".split()
+)
 _REPEATED, _UNUSABLE = "repeated", "answer"
 #: Characters of a token, about, where a limit is kept by what was sent and not by what a server says of it.
 _CHARACTERS = 2.7
@@ -58,7 +64,7 @@ class WriterLimits:
 
     Attributes:
         attempts: Candidates that are looked at.
-        tokens: Tokens in and out, as the server counts them.
+        tokens: Tokens in and out, about: counted by characters, so that a resumed run stops at the same place.
     """
 
     attempts: int = 24
@@ -250,6 +256,7 @@ class ComponentWriter:
         if draft is not None and draft.failure is not None and fresh % 2 == 1:
             shown = f"A first draft, which fails:\n{shown_lines(draft.text)}\n{draft.failure.message}"
         variables = {**self._shown(effort), "draft": shown}
+        _count_prompt(effort, "write_sketch", variables)
         answer = self._model.ask(
             "write_sketch",
             variables,
@@ -260,7 +267,7 @@ class ComponentWriter:
             temperature=_TEMPERATURES[min(fresh, len(_TEMPERATURES) - 1)],
             max_tokens=_SKETCH_TOKENS,
         )
-        _count(effort, "write_sketch", variables, answer)
+        effort.characters += len(answer.model_dump_json())
         return _read(answer, effort)
 
     def _repaired(self, candidate: Candidate, effort: _Effort) -> Candidate:
@@ -268,6 +275,7 @@ class ComponentWriter:
         where = offending(candidate, last.message)
         failure = f"{last.check}: {last.message}" + (f" (in: {where})" if where else "")
         variables = {**self._shown(effort), "lines": shown_lines(candidate.text), "failure": failure}
+        _count_prompt(effort, "repair_sketch", variables)
         answer = self._model.ask(
             "repair_sketch",
             variables,
@@ -278,7 +286,7 @@ class ComponentWriter:
             temperature=_REPAIR_TEMPERATURE,
             max_tokens=_SKETCH_TOKENS,
         )
-        _count(effort, "repair_sketch", variables, answer)
+        effort.characters += len(answer.model_dump_json())
         return _read(answer, effort)
 
     def _code(self, effort: _Effort) -> Candidate:
@@ -293,6 +301,7 @@ class ComponentWriter:
             "class_name": class_name(effort.card),
             "failures": "\n".join(list(seen)[-2:]),
         }
+        _count_prompt(effort, "write_component", variables)
         answer = self._model.ask(
             "write_component",
             variables,
@@ -303,7 +312,7 @@ class ComponentWriter:
             temperature=_TEMPERATURES[-1],
             max_tokens=_CODE_TOKENS,
         )
-        _count(effort, "write_component", variables, answer)
+        effort.characters += len(answer.model_dump_json())
         return from_code(answer.code, effort.card, effort.provenance)
 
     def _shown(self, effort: _Effort) -> dict[str, str]:
@@ -355,10 +364,9 @@ def _read(answer: Lines, effort: _Effort) -> Candidate:
     return from_sketch("\n".join(answer.lines), effort.card, "sketch", effort.provenance)
 
 
-def _count(effort: _Effort, prompt: str, variables: Mapping[str, str], answer: BaseModel) -> None:
-    """Count the characters of a prompt and its answer."""
-    shown = sum(len(text) for _, text in load_prompt(prompt).render(variables))
-    effort.characters += shown + len(answer.model_dump_json())
+def _count_prompt(effort: _Effort, prompt: str, variables: Mapping[str, str]) -> None:
+    """Count the characters of a prompt, whatever is answered."""
+    effort.characters += sum(len(text) for _, text in load_prompt(prompt).render(variables))
 
 
 def _origin(found: Candidate, model: str) -> str:
@@ -372,8 +380,18 @@ def check_card(card: Card) -> None:
     """Check that a component of a card can be added once it is written.
 
     Raises:
-        UsageError: If its slot is none that can be proved, or its name is one of the catalogue's own.
+        UsageError: If its slot is none that can be proved, its name is one of the catalogue's own, or a name on it
+            would hide what the class needs.
     """
+    taken = next(
+        (item.name for item in card.hyperparameters if item.name in _RESERVED or keyword.iskeyword(item.name)), None
+    )
+    if taken is not None:
+        raise UsageError(f"card {card.name!r}: no hyper-parameter may be called {taken!r}: call it otherwise")
+    if class_name(card) in _RESERVED or keyword.iskeyword(class_name(card)):
+        raise UsageError(
+            f"card {card.name!r}: its class would be called {class_name(card)}, which hides another: rename it"
+        )
     check_addable(card.spec("", class_name(card), provenance=Provenance.DESIGNED))
 
 

@@ -209,7 +209,7 @@ def _component(
         asked(choice, store, caps, spinner.update) as it,
     ):
         if writing is None:
-            spinner.update(f"making a card with {it.provider.model} ...")
+            spinner.update(Text(f"making a card with {it.provider.model} ..."))
             writing = ideas.make_card(text, it, slot)
         spinner.stop()
         _print_card(writing, as_json)

@@ -42,6 +42,9 @@ def transcribe(equations: Iterable[str]) -> list[str]:
     if len(lines) > _MOST_LINES:
         return []
     lines = _in_order(lines)
+    outputs = [place for place, line in enumerate(lines) if without_index(line.split("=", 1)[0].strip()) == "y"]
+    if outputs:  # what stands behind the output, another form of it say, is not needed for it
+        lines = lines[: outputs[-1] + 1]
     if lines:
         lines[-1] = "return " + lines[-1].split("=", 1)[1].strip()
     return lines
