@@ -34,8 +34,8 @@ def literature(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
 def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Let verified components join the space; then fill the free slots with proposals.
 
-    Nothing is proposed while a component of an earlier step is still to be written, because a session ended in the
-    middle: what is proposed then depends on what becomes of it, and not on when that session ended.
+    Nothing is proposed while a component is still to be written, be it asked for in this step or in one that a session
+    ended in: what is proposed next depends on what becomes of it, and not on whether a session ended meanwhile.
     """
     lab = runtime.context
     trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
@@ -54,8 +54,9 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             _spend(lab, error)
             continue
         if isinstance(proposal, CardProposal):
-            writings.append(_add_writing(lab, proposal))
-        elif isinstance(proposal, Proposal):
+            _add_writing(lab, proposal)
+            break
+        if isinstance(proposal, Proposal):
             trial = _add_trial(lab, proposal)
             proposed.append(trial.id)
             trials.append(trial)
@@ -113,12 +114,11 @@ def _add_trial(lab: Lab, proposal: Proposal) -> TrialRecord:
     return trial
 
 
-def _add_writing(lab: Lab, proposal: CardProposal) -> WritingRecord:
+def _add_writing(lab: Lab, proposal: CardProposal) -> None:
     writing = lab.writings.add(
         proposal.card, source="llm", study=lab.study, number=proposal.number, proposal=proposal.proposal
     )
     lab.store.add_event(lab.study, "designer", "card", f"{writing.slot} {writing.name}: {proposal.why}")
-    return writing
 
 
 def _spend(lab: Lab, error: BudgetSpentError) -> None:

@@ -12,6 +12,7 @@ from graph.session import create_study, extend_study, run_study
 from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
+from neuramosaic.store.writings import Writings
 from neuramosaic.study import StudyConfig
 from sandbox.scripted import ScriptedSandbox
 from ui.cli import main
@@ -133,6 +134,31 @@ def test_a_crash_anywhere_asks_nothing_twice_and_loses_nothing(laboratory, askin
     again = create_study(replay_of(study), laboratory.workspace)
     run_study(again, laboratory.workspace)
     assert facts(laboratory.trials(again)) == facts(trials)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crash_between_a_card_and_its_writing_changes_no_order(laboratory, asking, writer, monkeypatch, workers):
+    study = create_study(asking.model_copy(update={"workers": workers}), laboratory.workspace)
+    crash_after_a_card(study, laboratory, monkeypatch)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+    assert texts(laboratory.writings(again)) == texts(laboratory.writings(study))
+
+
+def crash_after_a_card(study, laboratory, monkeypatch):
+    """Run a study until its first card is in the store, and no further."""
+    add = Writings.add
+
+    def crash(self, *arguments, **more):
+        add(self, *arguments, **more)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writings, "add", crash)
+        with pytest.raises(Crash):
+            run_study(study, laboratory.workspace)
 
 
 def test_a_verified_component_joins_after_a_crash_before_it_could(laboratory, asking, writer, monkeypatch):
