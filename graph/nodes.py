@@ -14,7 +14,7 @@ from langgraph.types import interrupt
 from agents.designer import CardProposal, Proposal
 from agents.llm.base import BudgetSpentError
 from agents.writer.result import Written
-from graph.lab import Lab, StopRequestedError
+from graph.lab import Lab, WritingCutShortError
 from graph.reporting import write_study_report
 from graph.state import StudyState
 from graph.trials import cancel, start_waiting, tell, tell_ends
@@ -146,15 +146,15 @@ def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
         lab.store.set_commit(trial.id, commit)
         lab.store.add_event(lab.study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
     for writing in _to_be_written(lab, lab.writings.of_study(lab.study)):
-        if lab.spent:
+        if lab.spent or lab.out_of_time:
             break
         start_waiting(lab)
         try:
             _write(lab, writing)
         except BudgetSpentError as error:
             _spend(lab, error)
-        except StopRequestedError:
-            break  # the runner, which comes next, heeds it
+        except WritingCutShortError:
+            break  # the writing is still OPEN; the runner, which comes next, heeds a stop
     return {}
 
 

@@ -195,6 +195,42 @@ def test_a_stop_is_heard_while_a_component_is_written(laboratory, asking, writer
     assert {w.state for w in laboratory.writings(study)} == {WritingState.VERIFIED}
 
 
+def test_no_component_is_begun_after_the_deadline(laboratory, asking, model_server, writer, monkeypatch):
+    study = create_study(asking, laboratory.workspace)
+    crash_after_a_card(study, laboratory, monkeypatch)
+    asked = len(model_server.requests)
+    extend_study(study, laboratory.workspace, {"max_hours": 1e-9})
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert len(model_server.requests) == asked
+    assert [w.state for w in laboratory.writings(study)] == [WritingState.OPEN]
+    assert all(trial.state.finished for trial in laboratory.trials(study))
+
+
+def test_a_writing_ends_at_the_deadline_and_a_later_one_goes_on(laboratory, asking, writer, monkeypatch):
+    study = create_study(asking.model_copy(update={"max_hours": 1.0}), laboratory.workspace)
+    time_is_up = []
+    add = Store.add_event
+
+    def late(self, of, agent, kind, message, **more):
+        add(self, of, agent, kind, message, **more)
+        if "attempt 1" in message and agent == "coder":
+            time_is_up.append(True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "add_event", late)
+        patched.setattr("graph.lab._over", lambda deadline: bool(time_is_up))
+        assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    (writing,) = laboratory.writings(study)
+    assert writing.state is WritingState.OPEN
+    assert len([event for event in laboratory.journal(study) if ": attempt" in event.message]) == 1
+    assert all(trial.state.finished for trial in laboratory.trials(study))
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert {w.state for w in laboratory.writings(study)} == {WritingState.VERIFIED}
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+
+
 def test_a_component_that_cannot_be_written_stays_out(laboratory, asking, writer):
     writer.fails = (0,)
     study = create_study(asking, laboratory.workspace)
