@@ -9,7 +9,7 @@ import pytest
 
 from agents.llm.providers import create_provider
 from graph.session import create_study, extend_study, run_study
-from neuramosaic.errors import NeuraMosaicError, UsageError
+from neuramosaic.errors import NeuraMosaicError, SandboxError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
@@ -229,6 +229,28 @@ def test_a_writing_ends_at_the_deadline_and_a_later_one_goes_on(laboratory, aski
     again = create_study(replay_of(study), laboratory.workspace)
     assert run_study(again, laboratory.workspace) is StudyState.FINISHED
     assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_sandbox_may_fail_twice_on_a_writing(laboratory, asking, writer, monkeypatch, failures):
+    study = create_study(asking, laboratory.workspace)
+    troubles = [SandboxError("the engine went away") for _ in range(failures)]
+    write = writer.write
+
+    def failing(self, *arguments, **more):
+        if troubles:
+            raise troubles.pop()
+        return write(self, *arguments, **more)
+
+    monkeypatch.setattr(writer, "write", failing)
+    if failures == 3:
+        with pytest.raises(SandboxError, match="went away"):
+            run_study(study, laboratory.workspace)
+        assert [w.state for w in laboratory.writings(study)] == [WritingState.OPEN]
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert [w.state for w in laboratory.writings(study)] == [WritingState.VERIFIED] * 2
+    said = [event for event in laboratory.journal(study) if "another is started" in event.message]
+    assert len(said) == 2
 
 
 def test_a_component_that_cannot_be_written_stays_out(laboratory, asking, writer):
