@@ -34,8 +34,8 @@ from sandbox.base import SandboxConfig
 from sandbox.registry import create_sandbox
 
 
-class StopRequestedError(Exception):
-    """A person asked the study to stop while a component was being written."""
+class WritingCutShortError(Exception):
+    """A person asked the study to stop, or its time was up, while a component was being written."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Lab:
     @property
     def out_of_time(self) -> bool:
         """Whether the study's wall limit is reached."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return _over(self.deadline)
 
     @property
     def ending(self) -> str:
@@ -174,10 +174,11 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             plan.workers,
         )
         stack.callback(workers.close)
+        deadline = _deadline(config, store.events(study))
         workshop = None
         if model is not None:
             workshop = Workshop(
-                model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line)
+                model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line, deadline)
             )
             stack.callback(workshop.close)
         yield Lab(
@@ -186,18 +187,22 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             store=store,
             plan=plan,
             workers=workers,
-            deadline=_deadline(config, store.events(study)),
+            deadline=deadline,
             model=model,
             workshop=workshop,
             schedule=schedule_of(config, store),
         )
 
 
-def _note(store: Store, study: str, line: str) -> None:
-    """Keep a line of a writing's progress, and end the writing if a person asked the study to stop."""
+def _note(store: Store, study: str, line: str, deadline: float | None) -> None:
+    """Keep a line of a writing's progress; end the writing if a person asked the study to stop, or its time is up."""
     store.add_event(study, "coder", "writing", line)
-    if any(command.kind == "stop" for command in store.pending_commands(study)):
-        raise StopRequestedError
+    if _over(deadline) or any(command.kind == "stop" for command in store.pending_commands(study)):
+        raise WritingCutShortError
+
+
+def _over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 def _deadline(config: StudyConfig, events: list[Event]) -> float | None:

@@ -14,7 +14,7 @@ from langgraph.types import interrupt
 from agents.designer import CardProposal, Proposal
 from agents.llm.base import BudgetSpentError
 from agents.writer.result import Written
-from graph.lab import Lab, StopRequestedError
+from graph.lab import Lab, WritingCutShortError
 from graph.reporting import write_study_report
 from graph.state import StudyState
 from graph.trials import cancel, start_waiting, tell, tell_ends
@@ -34,8 +34,8 @@ def literature(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
 def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     """Let verified components join the space; then fill the free slots with proposals.
 
-    Nothing is proposed while a component of an earlier step is still to be written, because a session ended in the
-    middle: what is proposed then depends on what becomes of it, and not on when that session ended.
+    Nothing is proposed while a component is still to be written, be it asked for in this step or in one that a session
+    ended in: what is proposed next depends on what becomes of it, and not on whether a session ended meanwhile.
     """
     lab = runtime.context
     trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
@@ -54,8 +54,9 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             _spend(lab, error)
             continue
         if isinstance(proposal, CardProposal):
-            writings.append(_add_writing(lab, proposal))
-        elif isinstance(proposal, Proposal):
+            _add_writing(lab, proposal)
+            break
+        if isinstance(proposal, Proposal):
             trial = _add_trial(lab, proposal)
             proposed.append(trial.id)
             trials.append(trial)
@@ -113,12 +114,11 @@ def _add_trial(lab: Lab, proposal: Proposal) -> TrialRecord:
     return trial
 
 
-def _add_writing(lab: Lab, proposal: CardProposal) -> WritingRecord:
+def _add_writing(lab: Lab, proposal: CardProposal) -> None:
     writing = lab.writings.add(
         proposal.card, source="llm", study=lab.study, number=proposal.number, proposal=proposal.proposal
     )
     lab.store.add_event(lab.study, "designer", "card", f"{writing.slot} {writing.name}: {proposal.why}")
-    return writing
 
 
 def _spend(lab: Lab, error: BudgetSpentError) -> None:
@@ -146,15 +146,15 @@ def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
         lab.store.set_commit(trial.id, commit)
         lab.store.add_event(lab.study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
     for writing in _to_be_written(lab, lab.writings.of_study(lab.study)):
-        if lab.spent:
+        if lab.spent or lab.out_of_time:
             break
         start_waiting(lab)
         try:
             _write(lab, writing)
         except BudgetSpentError as error:
             _spend(lab, error)
-        except StopRequestedError:
-            break  # the runner, which comes next, heeds it
+        except WritingCutShortError:
+            break  # the writing is still OPEN; the runner, which comes next, heeds a stop
     return {}
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from graph.lab import Lab
-from graph.workers import Ended, Metrics
+from graph.workers import MAX_SANDBOX_FAILURES, Ended, Metrics
 from neuramosaic.errors import SandboxError
 from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState
 
 #: How long one look at the workers waits, in seconds.
 POLL_S = 0.25
-#: How often the sandbox itself may fail on a trial before the session ends; the study can be resumed then.
-MAX_SANDBOX_FAILURES = 3
 
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 

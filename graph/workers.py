@@ -12,6 +12,10 @@ from typing import Any
 
 from neuramosaic.store.records import TrialOutcome, TrialRecord
 
+#: How often the sandbox itself may fail on a trial, or on the writing of a component, before the session ends; the
+#: study can be resumed then.
+MAX_SANDBOX_FAILURES = 3
+
 Work = Callable[[TrialRecord, threading.Event, Callable[[dict[str, Any]], None]], TrialOutcome | None]
 
 

@@ -10,7 +10,9 @@ from agents.bench import Bench
 from agents.llm.client import LanguageModel
 from agents.writer.result import Written
 from agents.writer.writer import ComponentWriter
+from graph.workers import MAX_SANDBOX_FAILURES
 from neuramosaic.components.registry import Catalogue
+from neuramosaic.errors import SandboxError
 from neuramosaic.store.records import WritingRecord
 from neuramosaic.store.store import Store
 
@@ -50,15 +52,28 @@ class Workshop:
 
         Raises:
             BudgetSpentError: If the study's cap is reached; the writing is still OPEN.
-            SandboxError: If the sandbox failed.
+            SandboxError: If the sandbox failed, as often as it may; the writing is still OPEN.
         """
+        for failures in range(1, MAX_SANDBOX_FAILURES + 1):
+            try:
+                return self._ready().write(writing, known, again=again)
+            except SandboxError as error:
+                self.close()
+                if failures == MAX_SANDBOX_FAILURES:
+                    raise
+                self._on_progress(f"{writing.slot} {writing.name}: sandbox failed, another is started: {error}")
+        raise AssertionError("MAX_SANDBOX_FAILURES is at least 1")
+
+    def _ready(self) -> ComponentWriter:
+        """Return the writer, with a bench that is started."""
         if self._writer is None:
             bench = self._open.enter_context(Bench(self._backend))
             self._writer = ComponentWriter(
                 self._model, bench, self._store, self._workspace, on_progress=self._on_progress
             )
-        return self._writer.write(writing, known, again=again)
+        return self._writer
 
     def close(self) -> None:
-        """Stop the bench."""
+        """Stop the bench; the next writing starts another."""
+        self._writer = None
         self._open.close()

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -24,12 +24,15 @@ from agents.llm.base import (
     Provider,
     RateLimitedError,
     Request,
+    TooLargeError,
+    TruncatedError,
     Usage,
 )
 from agents.llm.budget import Budget, Reservation, check_priced
 from agents.llm.keys import redact
 from agents.llm.patience import Patience
 from agents.llm.prices import FREE, SNAPSHOT, Price
+from agents.llm.replay import recorded_failure
 from neuramosaic.canonical import canonical_json
 from neuramosaic.store.ledger import OK, Call, Ledger
 from prompts import load_prompt
@@ -42,6 +45,8 @@ LONGEST_WAIT_S = 30.0
 LONGEST_RETRY_AFTER_S = 60.0
 _MESSAGE_OVERHEAD = 16  # tokens that a chat template may put around a message
 _SHOWN = 6000  # characters of a wrong answer that are shown to the model again
+_NOT_SENT = {LeftAloneError.kind, BudgetSpentError.kind}
+_NO_USE = {MalformedError.kind, TruncatedError.kind, TooLargeError.kind}
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
 
@@ -51,8 +56,8 @@ class LanguageModel:
     Args:
         provider: Who answers; closing it is left to whoever made it.
         ledger: Where every attempt is recorded.
-        study: The study that it works for: a request that its ledger has answered is not asked again. None: every
-            request is asked.
+        study: The study that it works for: a request that its ledger has answered, or has seen fail in every
+            attempt for want of a usable answer, is not asked again. None: every request is asked.
         budget: The caps; none by default.
         rng: Source of the jitter between attempts.
         attempts: The most attempts for a request.
@@ -213,7 +218,10 @@ class LanguageModel:
             known = self._ledger.answered(self._study, request_id)
             if known is not None:
                 return _read(Answer(known.answer or ""), schema)
-        before = len(self._ledger.calls(self._study, request=request_id))
+        calls = self._ledger.calls(self._study, request=request_id)
+        if self._study is not None and self._in_vain(calls):
+            raise recorded_failure(calls[-1])
+        before = len(calls)
         current = request
         for attempt in range(self._attempts):
             try:
@@ -226,6 +234,11 @@ class LanguageModel:
                 else:
                     self._sleep(self._wait_s(attempt, error))
         raise AssertionError("attempts is at least 1")
+
+    def _in_vain(self, calls: Sequence[Call]) -> bool:
+        """Whether all attempts at a request were made, and what came was no use; a server's trouble may pass."""
+        sent = [call for call in calls if call.outcome not in _NOT_SENT]
+        return bool(sent) and sent[-1] is calls[-1] and len(sent) >= self._attempts and sent[-1].outcome in _NO_USE
 
     def _attempt(self, request: Request, request_id: str, number: int, schema: type[T], trial: str | None) -> T:
         """Make one attempt, and record it; also one that may not be made.

@@ -5,9 +5,21 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from agents.llm.base import ERRORS, Answer, BudgetSpentError, NoRecordedAnswerError, Request, Usage
+from agents.llm.base import ERRORS, Answer, BudgetSpentError, ModelError, NoRecordedAnswerError, Request, Usage
 from agents.llm.prices import FREE
 from neuramosaic.store.ledger import OK, Call, Ledger
+
+
+def recorded_failure(call: Call) -> ModelError:
+    """Return the error with which a recorded attempt failed."""
+    failure = ERRORS[call.outcome](call.message)
+    failure.answer, failure.usage = call.answer, _usage(call)
+    return failure
+
+
+def _usage(call: Call) -> Usage | None:
+    known = call.tokens_in is not None and call.tokens_out is not None
+    return Usage(call.tokens_in or 0, call.tokens_out or 0) if known else None
 
 
 class ReplayProvider:
@@ -48,14 +60,12 @@ class ReplayProvider:
         if not calls:
             raise NoRecordedAnswerError(request.prompt, request.purpose, f"the ledger of {self._study}")
         call = calls[min(number, len(calls) - 1)]
-        known = call.tokens_in is not None and call.tokens_out is not None
-        usage = Usage(call.tokens_in or 0, call.tokens_out or 0) if known else None
         if call.outcome == OK:
-            return Answer(call.answer or "", usage)
+            return Answer(call.answer or "", _usage(call))
         if call.outcome == BudgetSpentError.kind:
             raise BudgetSpentError(**call.parameters["cap"])
-        failure = ERRORS[call.outcome](call.message)
-        failure.answer, failure.usage, failure.retry = call.answer, usage, number + 1 < len(calls)
+        failure = recorded_failure(call)
+        failure.retry = number + 1 < len(calls)
         raise failure
 
     def close(self) -> None:

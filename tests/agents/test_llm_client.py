@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from agents.llm.base import Answer, BudgetSpentError, MalformedError, NoRecordedAnswerError, RefusedError, Usage
+from agents.llm.base import (
+    Answer,
+    BudgetSpentError,
+    MalformedError,
+    ModelError,
+    NoRecordedAnswerError,
+    RefusedError,
+    ServerFailureError,
+    TooLargeError,
+    TruncatedError,
+    Usage,
+)
 from agents.llm.budget import Budget
 from agents.llm.client import LanguageModel
 from agents.llm.openai import OpenAIProvider
@@ -122,11 +133,32 @@ def test_outside_a_study_every_request_is_asked(make: Callable[..., LanguageMode
     assert [call.attempt for call in ledger.calls()] == [1, 2]
 
 
-def test_a_failed_request_is_asked_again_after_a_resume(make: Callable[..., LanguageModel], ledger: Ledger) -> None:
+def test_a_request_whose_attempts_were_cut_short_is_asked_again_after_a_resume(
+    make: Callable[..., LanguageModel], ledger: Ledger
+) -> None:
     with pytest.raises(MalformedError):
         ask(make(ScriptedProvider(["a", "b"]), attempts=2))
-    assert ask(make(script(5))).sum == 5
+    assert ask(make(script(5), attempts=3)).sum == 5
     assert [call.attempt for call in ledger.calls("recall-1")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("failure", [MalformedError, TruncatedError, TooLargeError])
+def test_a_request_that_never_had_a_usable_answer_fails_as_then_after_a_resume(
+    make: Callable[..., LanguageModel], ledger: Ledger, failure: type[ModelError]
+) -> None:
+    told = []
+    for answers in ([failure("one"), failure("two")], []):
+        with pytest.raises(failure) as caught:
+            ask(make(ScriptedProvider(answers), attempts=2))
+        told.append((str(caught.value), caught.value.answer, caught.value.usage))
+    assert told == [("two", None, None)] * 2
+    assert len(ledger.calls("recall-1")) == 2
+
+
+def test_a_server_that_failed_is_asked_again_after_a_resume(make: Callable[..., LanguageModel]) -> None:
+    with pytest.raises(ServerFailureError):
+        ask(make(ScriptedProvider([ServerFailureError("down")] * 2), attempts=2))
+    assert ask(make(script(5), attempts=2)).sum == 5
 
 
 def test_samples_run_at_once_and_come_back_in_order(make: Callable[..., LanguageModel], model_server: Any) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from agents.llm.providers import create_provider
 from graph.session import create_study, extend_study, run_study
-from neuramosaic.errors import NeuraMosaicError, UsageError
+from neuramosaic.errors import NeuraMosaicError, SandboxError, UsageError
 from neuramosaic.store.records import StudyState, TrialState, WritingState
 from neuramosaic.store.store import Store
+from neuramosaic.store.writings import Writings
 from neuramosaic.study import StudyConfig
 from sandbox.scripted import ScriptedSandbox
 from ui.cli import main
@@ -135,6 +136,31 @@ def test_a_crash_anywhere_asks_nothing_twice_and_loses_nothing(laboratory, askin
     assert facts(laboratory.trials(again)) == facts(trials)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crash_between_a_card_and_its_writing_changes_no_order(laboratory, asking, writer, monkeypatch, workers):
+    study = create_study(asking.model_copy(update={"workers": workers}), laboratory.workspace)
+    crash_after_a_card(study, laboratory, monkeypatch)
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+    assert texts(laboratory.writings(again)) == texts(laboratory.writings(study))
+
+
+def crash_after_a_card(study, laboratory, monkeypatch):
+    """Run a study until its first card is in the store, and no further."""
+    add = Writings.add
+
+    def crash(self, *arguments, **more):
+        add(self, *arguments, **more)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writings, "add", crash)
+        with pytest.raises(Crash):
+            run_study(study, laboratory.workspace)
+
+
 def test_a_verified_component_joins_after_a_crash_before_it_could(laboratory, asking, writer, monkeypatch):
     study = create_study(asking, laboratory.workspace)
 
@@ -167,6 +193,64 @@ def test_a_stop_is_heard_while_a_component_is_written(laboratory, asking, writer
     assert all(trial.state in (TrialState.WAITING, TrialState.COMPLETE) for trial in laboratory.trials(study))
     assert run_study(study, laboratory.workspace) is StudyState.FINISHED
     assert {w.state for w in laboratory.writings(study)} == {WritingState.VERIFIED}
+
+
+def test_no_component_is_begun_after_the_deadline(laboratory, asking, model_server, writer, monkeypatch):
+    study = create_study(asking, laboratory.workspace)
+    crash_after_a_card(study, laboratory, monkeypatch)
+    asked = len(model_server.requests)
+    extend_study(study, laboratory.workspace, {"max_hours": 1e-9})
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert len(model_server.requests) == asked
+    assert [w.state for w in laboratory.writings(study)] == [WritingState.OPEN]
+    assert all(trial.state.finished for trial in laboratory.trials(study))
+
+
+def test_a_writing_ends_at_the_deadline_and_a_later_one_goes_on(laboratory, asking, writer, monkeypatch):
+    study = create_study(asking.model_copy(update={"max_hours": 1.0}), laboratory.workspace)
+    time_is_up = []
+    add = Store.add_event
+
+    def late(self, of, agent, kind, message, **more):
+        add(self, of, agent, kind, message, **more)
+        if "attempt 1" in message and agent == "coder":
+            time_is_up.append(True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "add_event", late)
+        patched.setattr("graph.lab._over", lambda deadline: bool(time_is_up))
+        assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    (writing,) = laboratory.writings(study)
+    assert writing.state is WritingState.OPEN
+    assert len([event for event in laboratory.journal(study) if ": attempt" in event.message]) == 1
+    assert all(trial.state.finished for trial in laboratory.trials(study))
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert {w.state for w in laboratory.writings(study)} == {WritingState.VERIFIED}
+    again = create_study(replay_of(study), laboratory.workspace)
+    assert run_study(again, laboratory.workspace) is StudyState.FINISHED
+    assert facts(laboratory.trials(again)) == facts(laboratory.trials(study))
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_sandbox_may_fail_twice_on_a_writing(laboratory, asking, writer, monkeypatch, failures):
+    study = create_study(asking, laboratory.workspace)
+    troubles = [SandboxError("the engine went away") for _ in range(failures)]
+    write = writer.write
+
+    def failing(self, *arguments, **more):
+        if troubles:
+            raise troubles.pop()
+        return write(self, *arguments, **more)
+
+    monkeypatch.setattr(writer, "write", failing)
+    if failures == 3:
+        with pytest.raises(SandboxError, match="went away"):
+            run_study(study, laboratory.workspace)
+        assert [w.state for w in laboratory.writings(study)] == [WritingState.OPEN]
+    assert run_study(study, laboratory.workspace) is StudyState.FINISHED
+    assert [w.state for w in laboratory.writings(study)] == [WritingState.VERIFIED] * 2
+    said = [event for event in laboratory.journal(study) if "another is started" in event.message]
+    assert len(said) == 2
 
 
 def test_a_component_that_cannot_be_written_stays_out(laboratory, asking, writer):
