@@ -35,6 +35,7 @@ from neuramosaic.store.records import (
     TrialRecord,
     TrialState,
 )
+from neuramosaic.store.rows import component_record, outcome_json, study_record, trial_record
 
 FILE_NAME = "neuramosaic.db"
 
@@ -185,11 +186,11 @@ class Store:
         rows = self.rows("SELECT * FROM studies WHERE id = ?", (study,))
         if not rows:
             raise NotFoundError("study", study, [row["id"] for row in self.rows("SELECT id FROM studies")])
-        return _study(rows[0])
+        return study_record(rows[0])
 
     def studies(self) -> list[StudyRecord]:
         """Return all studies, oldest first."""
-        return [_study(row) for row in self.rows("SELECT * FROM studies ORDER BY rowid")]
+        return [study_record(row) for row in self.rows("SELECT * FROM studies ORDER BY rowid")]
 
     def set_study_state(self, study: str, state: StudyState, *, message: str = "", pid: int | None = None) -> None:
         """Say where a study stands."""
@@ -243,7 +244,7 @@ class Store:
         rows = self.rows(
             "SELECT * FROM components WHERE id IN (SELECT max(id) FROM components GROUP BY slot, name) ORDER BY id"
         )
-        return [_component(row) for row in rows]
+        return [component_record(row) for row in rows]
 
     def component(self, slot: str, name: str, version: str) -> ComponentRecord:
         """Return one version of an added component.
@@ -254,7 +255,7 @@ class Store:
         rows = self._versions(slot, name, version)
         if not rows:
             raise NotFoundError(f"version {version} of {slot}", name)
-        return _component(rows[0])
+        return component_record(rows[0])
 
     def _versions(self, slot: str, name: str, version: str) -> list[dict[str, Any]]:
         """Return the row of one version of an added component, if there is one."""
@@ -378,7 +379,7 @@ class Store:
             outcome.state,
             "finished = ?, params = coalesce(?, params), val_loss = ?, outcome = ?,"
             " finish_order = (SELECT coalesce(max(finish_order), 0) + 1 FROM trials WHERE study = ?)",
-            (now(), outcome.params, val_loss, canonical_json(_plain(outcome)), record.study),
+            (now(), outcome.params, val_loss, canonical_json(outcome_json(outcome)), record.study),
         )
         return self.trial(trial)
 
@@ -392,7 +393,7 @@ class Store:
         if not rows:
             known = self.rows("SELECT id FROM trials ORDER BY created DESC LIMIT 200")
             raise NotFoundError("trial", trial, [row["id"] for row in known])
-        return _trial(rows[0])
+        return trial_record(rows[0])
 
     def trials(self, study: str, states: Sequence[TrialState] = ()) -> list[TrialRecord]:
         """Return a study's trials by number, all of them or those in the given states.
@@ -405,7 +406,7 @@ class Store:
         rows = self.rows(f"SELECT * FROM trials WHERE study = ?{where} ORDER BY number", (study, *states))
         if not rows:
             self.study(study)
-        return [_trial(row) for row in rows]
+        return [trial_record(row) for row in rows]
 
     # -- curves --------------------------------------------------------------------------------------------------------
 
@@ -475,37 +476,3 @@ class Store:
         """Record that a command was carried out."""
         with self.write() as db:
             db.conn.execute("UPDATE commands SET finished = ? WHERE id = ?", (now(), command))
-
-
-def _plain(outcome: TrialOutcome) -> dict[str, Any]:
-    data = asdict(outcome)
-    data["verification"] = [dict(check) for check in outcome.verification]
-    return data
-
-
-def _study(row: Mapping[str, Any]) -> StudyRecord:
-    values = {**row, "state": StudyState(row["state"])}
-    for name in ("config", "task", "components"):
-        values[name] = json.loads(row[name])
-    return StudyRecord(**{**values, "components": tuple(values["components"])})
-
-
-def _component(row: Mapping[str, Any]) -> ComponentRecord:
-    values = {key: value for key, value in row.items() if key != "id"}
-    checks = tuple(json.loads(row["checks"]))
-    rule, uses_position = json.loads(row["rule"]), bool(row["uses_position"])
-    return ComponentRecord(**{**values, "rule": rule, "checks": checks, "uses_position": uses_position})
-
-
-def _trial(row: Mapping[str, Any]) -> TrialRecord:
-    values = {key: value for key, value in row.items() if key != "val_loss"}
-    values["state"] = TrialState(row["state"])
-    values["architecture"] = json.loads(row["architecture"])
-    values["components"] = tuple(json.loads(row["components"]))
-    values["proposal"] = json.loads(row["proposal"])
-    if row["outcome"]:
-        outcome = json.loads(row["outcome"])
-        outcome["state"] = TrialState(outcome["state"])
-        outcome["verification"] = tuple(outcome["verification"])
-        values["outcome"] = TrialOutcome(**outcome)
-    return TrialRecord(**values)
