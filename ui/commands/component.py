@@ -265,7 +265,8 @@ def _print_spec(spec: ComponentSpec, added: dict[tuple[str, str], ComponentRecor
     paper = f"arXiv {spec.paper}" if spec.paper else "no paper"
     console.print(f"{paper} · cost in T: {spec.cost} · provenance: {spec.provenance}")
     if record := added.get((spec.slot, spec.name)):
-        text = f"added from {record.origin} on {record.created[:10]} · commit {record.commit[:12]} in code/"
+        came = f"added from {record.origin}" if record.provenance == "own" else record.origin
+        text = f"{came} on {record.created[:10]} · commit {record.commit[:12]} in code/"
         console.print(text, markup=False)
     if spec.traits:
         console.print("traits: " + ", ".join(f"{key}={value}" for key, value in spec.traits.items()), soft_wrap=True)
