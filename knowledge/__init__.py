@@ -1,1 +1,1 @@
-"""The room of papers: fetching, splitting, embedding, searching. Still empty; may import neuramosaic only."""
+"""The room of papers: fetching, reading, embedding, searching. May import neuramosaic only."""
