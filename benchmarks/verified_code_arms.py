@@ -16,6 +16,7 @@ from agents.component_file import parse_component
 from agents.curator import prove
 from agents.llm.base import ModelError
 from agents.llm.client import LanguageModel
+from neuramosaic.codegen.sketch.compiler import class_name
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Slot
@@ -139,14 +140,19 @@ class Direct:
         """Return what a candidate failed, or None if it is proved."""
         fenced = _FENCED.match(code)
         try:
-            spec = parse_component(fenced[1] if fenced else code, card, where="the answer")
-        except UsageError as error:  # no Python, or no class in it
+            spec = parse_component(_with_class_name(fenced[1] if fenced else code, card), card, where="the answer")
+            proof = prove(spec, card, self._bench, self._known)
+        except UsageError as error:  # no Python, no class in it, or none that can be a component
             return {"check": "parse", "message": str(error)}
-        proof = prove(spec, card, self._bench, self._known)
         if proof.passed:
             return None
         failed = next(check for check in proof.verdict.checks if not check["passed"])
         return {"check": failed["name"], "message": failed["message"]}
+
+
+def _with_class_name(code: str, card: Card) -> str:
+    """Return the code with a class that is called as its card in snake case renamed: no candidate fails for that."""
+    return re.sub(rf"\b{card.name}\b(?=\s*[(,])", class_name(card), code)
 
 
 class Ours:

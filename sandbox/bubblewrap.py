@@ -181,7 +181,7 @@ class BubblewrapSandbox(PooledSandbox):
         for bind, stage in zip(binds, staged, strict=True):
             make = "mkdir" if bind.source.is_dir() else "touch"
             script.append(f"{make} {stage.source}")
-            script.append(f"mount --bind {shlex.quote(str(bind.source))} {stage.source}")
+            script.append(f"mount --rbind {shlex.quote(str(bind.source))} {stage.source}")
         script.append("exec " + shlex.join([*drop, *_bwrap(staged), *inside]))
         return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", "\n".join(script)]
 

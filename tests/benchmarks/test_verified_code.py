@@ -76,6 +76,21 @@ def test_samples_are_asked_for_until_one_is_proved(direct, store):
     assert outcome.tokens == sum(call.tokens_in + call.tokens_out for call in Ledger(store).calls())
 
 
+def test_no_candidate_fails_for_the_spelling_of_its_class(direct):
+    good = Card.from_yaml(GEGLU.to_yaml().replace("name: geglu", "name: good"))
+    arm, _ = direct([code(GOOD.replace("Good", "good"))])
+    assert arm.write(good).verified
+
+
+def test_what_cannot_be_a_component_is_a_failed_candidate(direct, monkeypatch):
+    def refuse(spec, card, bench, known):
+        raise UsageError("class_name is not valid")
+
+    arm, _ = direct(lambda request: code(GOOD), tokens=1)
+    monkeypatch.setattr(verified_code_arms, "prove", refuse)
+    assert [failure["check"] for failure in arm.write(GEGLU).failures] == ["parse"]
+
+
 def test_samples_are_independent(direct):
     """No sample is told what was wrong with the one before it."""
     arm, provider = direct(["prose", code(BAD), code(GOOD)])

@@ -181,6 +181,15 @@ def test_fused_attention_on_the_cpu_is_counted():
     assert counter.get_total_flops() == pytest.approx(3.5 * forward)
 
 
+@pytest.mark.parametrize(("key_heads", "size"), [(4, 16), (2, 16), (1, 8)])
+def test_flops_of_grouped_queries_are_those_of_as_many_keys(key_heads, size):
+    query = torch.randn(2, 4, 32, 16, requires_grad=True)
+    key, value = torch.randn(2, key_heads, 32, 16), torch.randn(2, key_heads, 32, size)
+    with flop_counter() as counter:
+        torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=key_heads < 4)
+    assert counter.get_total_flops() == 2 * (2 * 4 * 32 * 32) * (16 + size)
+
+
 def test_fixed_windows_do_not_overlap_and_depend_on_nothing_else():
     split = Split(np.arange(10_001, dtype=np.uint16))
     batches = fixed_batches(split, 10, 2, device=CPU)
