@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from neuramosaic.provenance import code_version
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.store.code import CodeRepository
@@ -50,6 +52,17 @@ def known_functions(trial: TrialRecord, trials: Sequence[TrialRecord]) -> dict[s
         if same and other.outcome is not None and other.outcome.function is not None:
             known[other.outcome.function] = other.id
     return known
+
+
+def unused_gpu(outcome: TrialOutcome) -> str | None:
+    """Return a line that says so if a trial ran on the CPU though the host has a GPU, else None."""
+    backend = outcome.environment.get("backend", "")
+    if outcome.environment.get("device") != "cpu" or not torch.cuda.is_available():
+        return None
+    return (
+        f"trained on the CPU: {torch.cuda.get_device_name(0)} is not seen in the {backend} sandbox"
+        " (docs/sandbox.md says what it needs)"
+    )
 
 
 class Runner:

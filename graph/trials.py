@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.runner import unused_gpu
 from graph.lab import Lab
 from graph.workers import MAX_SANDBOX_FAILURES, Ended, Metrics
 from neuramosaic.errors import SandboxError
@@ -43,6 +44,8 @@ def tell(lab: Lab, trial: TrialRecord, outcome: TrialOutcome) -> None:
     else:
         message = f"{told.state}: {outcome.reason}"
     lab.store.add_event(trial.study, "runner", "finished", message, trial=trial.id)
+    if trial.number == 0 and (unused := unused_gpu(outcome)):  # the first of a study stands for all
+        lab.store.add_event(trial.study, "runner", "device", unused, trial=trial.id)
     difference = lab.schedule.difference(told) if lab.schedule else None
     if difference is not None:
         lab.store.add_event(trial.study, "runner", "differs", difference, trial=trial.id)
