@@ -60,6 +60,7 @@ def answer(number, *, mixer="min_gru", predicted=2.0, **changes):
 
 
 IDEA = {
+    "choice": 0,
     "idea": "the mean of all inputs so far, through a linear map",
     "why": "sums of the past are cheap",
     "predicted_loss": 1.25,

@@ -58,7 +58,7 @@ class Writer:
     written: ClassVar[list[tuple[str, bool]]]
     source: str | None = SOURCE
 
-    def __init__(self, model: Any, bench: Any, store: Store, workspace: Path, on_progress: Any) -> None:
+    def __init__(self, model: Any, bench: Any, store: Store, workspace: Path, on_progress: Any, limits: Any) -> None:
         self._bench, self._store, self._workspace, self._say = bench, store, workspace, on_progress
 
     def write(self, writing: Any, known: Any, *, again: bool = False) -> Written:
