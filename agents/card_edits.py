@@ -23,6 +23,9 @@ _MAP = re.compile(r"([WU]_?\w*) (.+)$")
 _ACTIVATION = re.compile(r"(?<!\w)(silu|gelu|relu|tanh|elu|softplus)(?=\()")
 _LOGITS = re.compile(r"softmax_s(?=\()")
 _SYMBOL = re.compile(r"[A-Za-z]+[0-9]?")
+_PLURAL = re.compile(r"\b(?:queries|keys|values|units|logits)\b")
+#: Activations: upon the activation of a perceptron they are only worth it if asked for.
+_STACKED = ("silu", "rectified", "bounded")
 #: What an idea says of a component stands behind these.
 _CLAUSE = re.compile(r"\b(?:whose|with|that|where|in which|by|after|before|using)\b")
 _LETTERS = "gpcmrnaeouwdbsz"
@@ -65,6 +68,11 @@ class Target:
     line: int
     span: tuple[int, int]
 
+    @property
+    def short(self) -> str:
+        """A word for it, such as keys."""
+        return "preactivations" if self.called == _BEFORE[0] else self.called.split()[-1]
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -85,7 +93,7 @@ class Edit:
     @property
     def name(self) -> str:
         """A name for it, such as power_keys."""
-        return f"{self.operation.key}_{self.target.called.split()[-1]}"
+        return f"{self.operation.key}_{self.target.short}"
 
     @property
     def sentence(self) -> str:
@@ -95,7 +103,7 @@ class Edit:
     @property
     def phrase(self) -> str:
         """What it changes, such as: the keys are raised to a learned power."""
-        verb = "are" if self.target.called.endswith("s") else "is"
+        verb = "are" if _PLURAL.search(self.target.called) else "is"
         return f"{self.target.called} {self.operation.phrase.format(is_=verb)}"
 
 
@@ -138,7 +146,7 @@ def menu(choices: Sequence[Edit], most: int, rng: np.random.Generator) -> list[E
 
     Left out are those that only write the same functions in another way, such as a scale before a learned map.
     """
-    order = [choices[int(place)] for place in rng.permutation(len(choices)) if not choices[int(place)].operation.idle]
+    order = [edit for edit in (choices[int(place)] for place in rng.permutation(len(choices))) if not _is_idle(edit)]
     chosen: list[Edit] = []
     used: Counter[str] = Counter()
 
@@ -152,6 +160,10 @@ def menu(choices: Sequence[Edit], most: int, rng: np.random.Generator) -> list[E
             chosen.append(edit)
             used.update([edit.operation.key, f"{edit.start.name} {edit.target.key}"])
     return chosen
+
+
+def _is_idle(edit: Edit) -> bool:
+    return edit.operation.idle or (edit.start.slot is Slot.CHANNEL and edit.operation.key in _STACKED)
 
 
 def _fit(words: str, edit: Edit) -> float:

@@ -24,6 +24,7 @@ from neuramosaic.store.writings import Writings
 
 IDEA = "a perceptron whose hidden units are cubed"
 SAID = {
+    "card_edit": {"reason": "something else is meant", "choice": 0},
     "card_nearest": {"nearest": "squared_relu", "change": "cube instead of square"},
     "card_equations": {"equations": ["y = W_2 (W_1 x)^3"], "name": "cube"},
 }
