@@ -24,7 +24,7 @@ _ACTIVATION = re.compile(r"(?<!\w)(silu|gelu|relu|tanh|elu|softplus)(?=\()")
 _LOGITS = re.compile(r"softmax_s(?=\()")
 _SYMBOL = re.compile(r"[A-Za-z]+[0-9]?")
 _PLURAL = re.compile(r"\b(?:queries|keys|values|units|logits)\b")
-#: Activations: upon the activation of a perceptron they are only worth it if asked for.
+#: Activations: upon another one, in a perceptron or an output gate, they are only worth it if asked for.
 _STACKED = ("silu", "rectified", "bounded")
 #: What an idea says of a component stands behind these.
 _CLAUSE = re.compile(r"\b(?:whose|with|that|where|in which|by|after|before|using)\b")
@@ -163,7 +163,8 @@ def menu(choices: Sequence[Edit], most: int, rng: np.random.Generator) -> list[E
 
 
 def _is_idle(edit: Edit) -> bool:
-    return edit.operation.idle or (edit.start.slot is Slot.CHANNEL and edit.operation.key in _STACKED)
+    stacked = edit.start.slot is Slot.CHANNEL or edit.target.key == "g"
+    return edit.operation.idle or (stacked and edit.operation.key in _STACKED)
 
 
 def _fit(words: str, edit: Edit) -> float:

@@ -59,7 +59,7 @@ class _ProposedComponent(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     why: Sentence
-    idea: Annotated[str, Field(max_length=500)] = ""
+    idea: Annotated[str, Field(max_length=240)] = ""
     predicted_loss: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 
 
