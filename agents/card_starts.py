@@ -20,7 +20,7 @@ from neuramosaic.space.domains import Categorical, Integer, Parameter
 INPUT_MAP = re.compile(r"(?<!\w)([WU]_\w+) x_t(?!\w)")
 #: Words that tell no component from another.
 _COMMON = frozenset("the and with over for that who whose which per several into where all each what one".split()) | {
-    "unit", "hidden", "input", "output", "learn", "position", "gat", "head", "linear",
+    "unit", "hidden", "input", "output", "learn", "position", "gat", "head",
 }  # fmt: skip
 _DEFINED = re.compile(r"\s*([A-Za-z]\w*?)(?:_t)?\s*")
 _REMARK = re.compile(r"\s+(?:in \(|per head)")
