@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from agents.card_edits import Edit, edits, menu
 from agents.card_maker import LONGEST_NAME, UNREAD, CardMaker, MadeCard, edited_card, numbers
@@ -33,6 +33,8 @@ MAX_TOKENS = 400
 """The most tokens of an answer."""
 #: How many well-formed edits a new component may be chosen from.
 MENU = 10
+MOST_CITED = 3
+"""The most papers that an answer may name."""
 #: Slots that a new component may fill, if the space has a component there and one can be verified.
 INVENTED = tuple(slot for slot in (Slot.MIXER, Slot.CHANNEL, Slot.MODULATOR) if slot in HARNESS_SLOTS)
 
@@ -43,8 +45,8 @@ class Designed:
 
     Attributes:
         value: The architecture or the card; None if nothing that it said can be used.
-        proposal: What the record keeps: `why`, `predicted_loss`, `tokens_in`, `tokens_out`; of a card besides how it
-            came about: `way`, `start`, `edits`.
+        proposal: What the record keeps: `why`, `predicted_loss`, `papers` (ids of those that it follows, if any),
+            `tokens_in`, `tokens_out`; of a card besides how it came about: `way`, `start`, `edits`.
         refused: Why nothing can be used; empty if something can.
     """
 
@@ -70,7 +72,7 @@ class Architect:
         space: The space of the study.
         config: Its configuration.
         model: Who is asked.
-        brief: The literature of the components, or None.
+        brief: The literature: the papers behind the components, and what was found for the study; or None.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Architect:
         self._vocabulary = Vocabulary(space)
         self._parts = self._vocabulary.describe(brief)
         self._slots = [slot for slot in INVENTED if space.components(slot)]
+        self._literature = brief.text() if brief else ""
+        self._papers = brief.papers() if brief else ()
 
     @property
     def invents(self) -> bool:
@@ -109,6 +113,7 @@ class Architect:
             "vocabulary": self._parts,
             "results": results_text(trials, self._vocabulary),
             "effects": effects_text(trials, self._config.seed),
+            "literature": self._literature,
             "failures": failures_text(trials, writings, self._vocabulary),
             "loss": loss,
             "start": canonical_json(self._vocabulary.answer(begin)),
@@ -126,7 +131,7 @@ class Architect:
             return architecture
 
         name = f"{trials[0].study}.{number}"
-        return self._ask(name, "propose architecture", variables, self._vocabulary.schema, use)
+        return self._ask(name, "propose architecture", variables, self._citing(self._vocabulary.schema), use)
 
     def card(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
         """Ask for a component that does not exist yet: one of some well-formed edits, or an idea in a sentence.
@@ -148,6 +153,7 @@ class Architect:
             "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
             "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),
+            "literature": self._literature,
             "failures": "\n".join(failed_writing(writing) for writing in failed) or "nothing",
         }
         name = f"{trials[0].study}.c{number}"
@@ -170,7 +176,7 @@ class Architect:
                 return f"{made.card.name!r} was tried already: have another idea"
             return made
 
-        return self._ask(name, "propose component", variables, schema, use)
+        return self._ask(name, "propose component", variables, self._citing(schema), use)
 
     def _menu(self, slot: Slot, writings: Sequence[WritingRecord], number: int) -> list[Edit]:
         """Return edits of a slot's components that were not tried: which ones, depends on the study's seed alone."""
@@ -206,11 +212,25 @@ class Architect:
             if not isinstance(value, str):
                 said = answer.model_dump()
                 told = {key: said[key] for key in ("why", "predicted_loss")}
+                cited = {"papers": said["cites"]} if said.get("cites") else {}
                 if isinstance(value, MadeCard):
-                    return Designed(value.card, {**told, **value.told(), **self._used(trial)})
-                return Designed(value, {**told, **self._used(trial)})
+                    return Designed(value.card, {**told, **cited, **value.told(), **self._used(trial)})
+                return Designed(value, {**told, **cited, **self._used(trial)})
             problem = value
         return Designed(None, self._used(trial), problem)
+
+    def _citing(self, schema: type[BaseModel]) -> type[BaseModel]:
+        """Return a schema that may name papers of the brief as well; what it lacks is dropped, not refused."""
+        if not self._papers:
+            return schema
+        known = self._papers
+
+        def of_the_brief(value: Any) -> list[str]:
+            named = value if isinstance(value, list) else []
+            return list(dict.fromkeys(item for item in named if item in known))[:MOST_CITED]
+
+        cites = Annotated[list[Literal[known]], Field(max_length=MOST_CITED), BeforeValidator(of_the_brief)]  # type: ignore[valid-type]
+        return create_model(schema.__name__, __base__=schema, cites=(cites, Field(default_factory=list)))
 
     def _used(self, trial: str) -> dict[str, int]:
         usage = self._model.used(trial)
