@@ -303,8 +303,9 @@ def _papers(db: Database) -> None:
             embedder TEXT NOT NULL,
             dimension INTEGER NOT NULL,
             build TEXT NOT NULL,
-            changes INTEGER NOT NULL,
-            writing INTEGER NOT NULL
+            changes INTEGER NOT NULL DEFAULT 0,
+            writing INTEGER NOT NULL DEFAULT 0,
+            files TEXT NOT NULL DEFAULT '{}'
         )
         """
     )
