@@ -91,7 +91,9 @@ def ingest(workspace: Path, papers: int, chunks: int, real: int) -> None:
                 added += bool(library.add(*make_paper(number, chunks, words)))
         seconds = time.perf_counter() - begun
     if embedder.embedded:
-        print(f"  {embedder.embedded} passages embedded for real at {embedder.embedded / embedder.seconds:.1f} a second")
+        print(
+            f"  {embedder.embedded} passages embedded for real at {embedder.embedded / embedder.seconds:.1f} a second"
+        )
     if added:
         print(f"  {added} papers added in {seconds:.0f} s, {1000 * seconds / added:.0f} ms each, embedding included")
 
@@ -150,7 +152,9 @@ def verify(workspace: Path, papers: int, chunks: int) -> None:
         vectors = store.rows("SELECT count(*) AS n FROM passage_vectors")[0]["n"]
         assert index == stored, (len(index), len(stored))
         assert len(stored) == vectors == papers * chunks, (len(stored), vectors)
-    print(f"verified: {papers} papers, {len(stored)} passages in the store and the same in the index, none lost or doubled")
+    print(
+        f"verified: {papers} papers, {len(stored)} passages in the store and the same in the index, none lost or doubled"
+    )
 
 
 def main() -> None:

@@ -328,9 +328,7 @@ class Library:
         with self._changing_alone():
             self._seen = None
             self._index.close()
-            self._shelf.begin_index(
-                self._embedder.name, self._embedder.dimension, build, forget_vectors=forget_vectors
-            )
+            self._shelf.begin_index(self._embedder.name, self._embedder.dimension, build, forget_vectors=forget_vectors)
             self._index.destroy()
         state = self._shelf.index()
         assert state is not None

@@ -138,9 +138,7 @@ class Shelf:
     @staticmethod
     def _clear(connection: Any, paper: str) -> None:
         """Remove the passages of a paper, and note that the vector index may still hold them."""
-        connection.execute(
-            "INSERT OR IGNORE INTO passages_removed SELECT id FROM passages WHERE paper = ?", (paper,)
-        )
+        connection.execute("INSERT OR IGNORE INTO passages_removed SELECT id FROM passages WHERE paper = ?", (paper,))
         connection.execute("DELETE FROM passages WHERE paper = ?", (paper,))
 
     def papers(self, *, builtin: bool) -> list[Paper]:
@@ -169,7 +167,9 @@ class Shelf:
 
     def passages(self, paper: str) -> list[Passage]:
         """Return the passages of a paper in order."""
-        return [_passage(r) for r in self._store.rows("SELECT * FROM passages WHERE paper = ? ORDER BY number", (paper,))]
+        return [
+            _passage(r) for r in self._store.rows("SELECT * FROM passages WHERE paper = ? ORDER BY number", (paper,))
+        ]
 
     def found(self, ids: Sequence[int]) -> dict[int, tuple[Passage, str]]:
         """Return passages and the titles of their papers by row number; those that are no more are left out."""
@@ -180,9 +180,7 @@ class Shelf:
         )
         return {row["id"]: (_passage(row), row["title"]) for row in rows}
 
-    def words(
-        self, query: str, count: int, *, papers: Sequence[str] | None, kinds: Sequence[str] | None
-    ) -> list[int]:
+    def words(self, query: str, count: int, *, papers: Sequence[str] | None, kinds: Sequence[str] | None) -> list[int]:
         """Return the row numbers of the passages that an FTS5 query finds, best bm25 first."""
         sql, values = "SELECT f.rowid AS id FROM passages_fts f", [query]
         where = " WHERE passages_fts MATCH ?"
