@@ -68,14 +68,14 @@ def assemble(rows: Sequence[Row], layout: Layout, headings: Headings) -> list[He
     heading_row: Row | None = None
     before: Row | None = None
     for row in rows:
-        if waiting and row.page != waiting[0].rows[0].page:
-            items += waiting
-            waiting = []
-        if id(row) in notes:
-            if waiting and not _starts_note(row):
+        front = row.page == 1 and not headings.seen_abstract
+        if id(row) in notes and not front:
+            if waiting and waiting[-1].rows[-1].column == row.column and not _starts_note(row):
                 waiting[-1].rows.append(row)
             else:
                 waiting.append(Draft("text", [row], note=True))
+            continue
+        if row.letters <= 3 and row.size < 0.8 * layout.body:  # an index that found no home
             continue
         gap = _gap(before, row, layout)
         if heading_row is not None and headings.goes_on(row, heading_row, gap):
@@ -85,17 +85,75 @@ def assemble(rows: Sequence[Row], layout: Layout, headings: Headings) -> list[He
             heading_row = before = row
             continue
         heading_row = None
+        count = len(items)
         heading = headings.match(row, before, gap)
         if heading is not None:
             items.append(heading)
-            heading_row = before = row
-            continue
-        if RUN_IN_ABSTRACT.match(row.text) and row.page == 1:
-            items.append(Heading("", "Abstract", 1))
-            headings.seen_abstract = True
-        _place(items, row, before, gap, layout, front=row.page == 1 and not headings.seen_abstract)
+            heading_row = row
+        else:
+            if RUN_IN_ABSTRACT.match(row.text) and row.page == 1:
+                items.append(Heading("", "Abstract", 1))
+                headings.seen_abstract = True
+            _place(items, row, before, gap, layout, front)
+        if len(items) > count and waiting and waiting[0].rows[0].page < row.page:
+            items[count:count] = waiting  # footnotes wait until the paragraph that the page's end cuts is over
+            waiting = []
         before = row
-    return items + waiting
+    return _without_figure_text(_whole_tables([*items, *waiting], layout))
+
+
+def _whole_tables(items: Sequence[Heading | Draft], layout: Layout) -> list[Heading | Draft]:
+    """Join what was taken for formulas or stray words inside of a table with it."""
+    joined: list[Heading | Draft] = []
+    for item in items:
+        last = joined[-1] if joined else None
+        if isinstance(item, Draft) and isinstance(last, Draft) and _one_table(last, item, layout):
+            joined[-1] = Draft("table", last.rows + item.rows)
+        else:
+            joined.append(item)
+    return joined
+
+
+def _one_table(first: Draft, second: Draft, layout: Layout) -> bool:
+    end, start = first.rows[-1], second.rows[0]
+    step = start.baseline - end.baseline
+    if "table" not in (first.kind, second.kind) or end.column != start.column or not 0 <= step < 2.5 * layout.leading:
+        return False
+    other = first if second.kind == "table" else second
+    return other.kind == "table" or (
+        not other.note
+        and other.kind in ("equation", "text")
+        and all(
+            row.letters < 60
+            and prose_words(row) <= 3
+            and not EQUATION_NUMBER.search(row.text)
+            and not ENDS.search(row.text)
+            for row in other.rows
+        )
+        and (other.kind == "text" or len(other.rows[0].segments()) >= 2 or abs(other.rows[0].size - layout.body) > 0.9)
+    )
+
+
+def _without_figure_text(items: Sequence[Heading | Draft]) -> list[Heading | Draft]:
+    """Drop the labels inside of figures: short rows right above the caption of a figure."""
+    kept: list[Heading | Draft] = []
+    for index, item in enumerate(items):
+        before = items[index - 1] if index else None
+        after = items[index + 1] if index + 1 < len(items) else None
+        labels = isinstance(item, Draft) and item.kind == "table" and _caption_of(after, item, "fig")
+        if not (labels and not _caption_of(before, item, "tab")):
+            kept.append(item)
+    return kept
+
+
+def _caption_of(other: Heading | Draft | None, item: Heading | Draft, of: str) -> bool:
+    return (
+        isinstance(other, Draft)
+        and isinstance(item, Draft)
+        and other.kind == "caption"
+        and other.rows[0].page == item.rows[0].page
+        and other.rows[0].text.lower().startswith(of)
+    )
 
 
 def _gap(before: Row | None, row: Row, layout: Layout) -> float:
@@ -129,7 +187,7 @@ def _interrupted(items: Sequence[Heading | Draft], row: Row) -> Draft | None:
         if item.kind == "text" and not item.note:
             end = item.rows[-1]
             unfinished = not ENDS.search(end.text) and row.text[:1].islower()
-            return item if unfinished and end.page == row.page and end.column != row.column else None
+            return item if unfinished and 0 <= row.page - end.page <= 1 and end.column != row.column else None
     return None
 
 
@@ -180,6 +238,9 @@ def _is_equation(row: Row, gap: float, last: Draft | None, layout: Layout) -> bo
     numbered = bool(EQUATION_NUMBER.search(row.text)) and row.x1 > row.column.x1 - 0.08 * width
     words = prose_words(row)
     after_equation = last is not None and last.kind == "equation"
+    after_table = last is not None and last.kind in ("table", "caption")
+    if len(row.segments()) >= 3 and not numbered and (words or after_table):
+        return False
     if re.fullmatch(r"\([A-Z]?\.?\d{1,3}[a-z]?\)", row.text):
         return after_equation
     if row.top_size > 1.4 * layout.body and row.math_share < 0.5:
@@ -201,12 +262,18 @@ def _is_cells(row: Row, last: Draft | None, layout: Layout) -> bool:
         return True
     numbers = len(re.findall(r"(?<![A-Za-z])[-+±]?\d+(?:\.\d+)?[%kMB]?(?![A-Za-z])", row.text))
     words = len(re.findall(r"[A-Za-z]{3,}", row.text))
+    if len(segments) == 2 and row.letters < 70 and not ENDS.search(row.text) and _widest_gap(row) > 3 * row.size:
+        return True
     if len(segments) == 2 and (numbers >= words or row.size < layout.body - 0.9) and row.letters < 60:
         return True
     odd = abs(row.size - layout.body) > 0.9 or row.main.font not in layout.fonts
     if odd and row.x1 - row.x0 < 0.6 * width and row.letters < 45 and not ENDS.search(row.text) and words <= 6:
         return True
     return after_table and row.letters < 30 and numbers > words and row.x1 - row.x0 < 0.9 * width
+
+
+def _widest_gap(row: Row) -> float:
+    return max((after.x0 - before.x1 for before, after in pairwise(row.pieces)), default=0.0)
 
 
 def _goes_on(last: Draft, row: Row, before: Row | None, gap: float, layout: Layout) -> bool:
@@ -223,7 +290,7 @@ def _goes_on(last: Draft, row: Row, before: Row | None, gap: float, layout: Layo
     if abs(row.size - end.size) > 0.9 and row.letters > 8 and end.letters > 8:
         return False
     if row.column != end.column:
-        return row.page == end.page and (not ENDS.search(end.text) or row.text[:1].islower())
+        return 0 <= row.page - end.page <= 1 and (not ENDS.search(end.text) or row.text[:1].islower())
     if gap > 1.32:
         return gap < 1.7 and not ENDS.search(end.text) and row.text[:1].islower()
     if BULLET.match(row.text) and ENDS.search(end.text):
@@ -259,7 +326,10 @@ def words_of(rows: Sequence[Row]) -> Counter[str]:
     """Count the words of a paper that no line end cuts, to tell "multi-head" from "atten-tion"."""
     counts: Counter[str] = Counter()
     for row in rows:
-        counts.update(word.lower() for word in re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*(?=[\s.,;:)])", row.text))
+        for word in re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*(?=[\s.,;:)])", row.text.lower()):
+            counts[word] += 1
+            parts = word.split("-")
+            counts.update(f"{first}-{second}" for first, second in pairwise(parts) if len(parts) > 2)
     return counts
 
 
@@ -273,12 +343,14 @@ def join_rows(texts: Sequence[str], known: Counter[str]) -> str:
 
 def join_two(first: str, second: str, known: Counter[str]) -> str:
     """Join two lines."""
-    cut = re.search(r"([A-Za-z]+(?:-[A-Za-z]+)*)[-\u2010\u00ad]$", first)
+    cut = re.search(r"([A-Za-z]+)[-\u2010]$", first)
     start = re.match(r"[A-Za-z]+", second)
     if not cut or not start:
         return f"{first} {second}".strip()
-    whole, hyphened = (cut[1] + start[0]).lower(), f"{cut[1]}-{start[0]}".lower()
-    keep = known[hyphened] > known[whole] or (not second[0].islower())
+    ahead, behind = cut[1].lower(), start[0].lower()
+    whole, hyphened = ahead + behind, f"{ahead}-{behind}"
+    two_words = min(len(ahead), len(behind)) >= 4 and known[ahead] > 0 and known[behind] > 0
+    keep = known[hyphened] > known[whole] or (two_words and not known[whole]) or not second[0].islower()
     return first + second if keep else first[:-1] + second
 
 

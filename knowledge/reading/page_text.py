@@ -21,6 +21,17 @@ MATH_FONTS = re.compile(r"CMMI|CMSY|CMEX|MSBM|MSAM|EUFM|EUSM|RSFS|Math|MTMI|MTSY
 UPRIGHT_MATH = re.compile(r"CMR\d|CMBX\d|CMTI\d")
 """Fonts of formulas, unless the whole paper is set in them."""
 
+_LARGE = re.compile(r"CMEX|txex|pxex|LMMathExtension", re.IGNORECASE)
+"""Fonts of large operators and brackets; many PDFs do not say which signs they draw, but TeX's codes are known."""
+
+_LARGE_SIGNS = (
+    {code: sign for codes, sign in (
+        ("PX", "\u2211"), ("QY", "\u220f"), ("RZ", "\u222b"), ("S[", "\u222a"), ("T\\", "\u2229"), ("pqrst", "\u221a"),
+        ("\x00\x10\x12\x20", "("), ("\x01\x11\x13\x21", ")"), ("\x02\x14\x22\x68", "["), ("\x03\x15\x23\x69", "]"),
+        ("\x08\x1a\x28\x6e", "{"), ("\x09\x1b\x29\x6f", "}"), ("\x0c", "|"), ("bcd", "^"), ("efg", "~"),
+    ) for code in codes}
+)  # fmt: skip
+
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
@@ -98,10 +109,10 @@ def read_pages(data: bytes, max_pages: int) -> tuple[list[PageText], str]:
     Raises:
         UnreadableError: If it is damaged, encrypted, has no page, or more than `max_pages`.
     """
-    pymupdf.TOOLS.mupdf_display_errors(False)
-    pymupdf.TOOLS.mupdf_display_warnings(False)
+    pymupdf.TOOLS.mupdf_display_errors(False)  # type: ignore[no-untyped-call]
+    pymupdf.TOOLS.mupdf_display_warnings(False)  # type: ignore[no-untyped-call]
     try:
-        document = pymupdf.open(stream=data, filetype="pdf")
+        document = pymupdf.open(stream=data, filetype="pdf")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise UnreadableError("the PDF is damaged or cut off; fetch it again") from error
     if document.needs_pass:
@@ -132,14 +143,27 @@ def _read_page(page: Any) -> tuple[float, float, list[dict[str, Any]]]:
         page.remove_rotation()
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP  # no ligatures, no images
     blocks = page.get_text("dict", flags=flags)["blocks"]
+    spans = list(_spans(blocks))
+    if any("\ufffd" in span["text"] and _LARGE.search(span["font"]) for span in spans):
+        coded = list(_spans(page.get_text("dict", flags=flags | pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE)["blocks"]))
+        if len(coded) == len(spans):
+            for span, code in zip(spans, coded, strict=True):
+                if "\ufffd" in span["text"] and _LARGE.search(span["font"]):
+                    span["text"] = "".join(_LARGE_SIGNS.get(sign, "") for sign in code["text"])
     return float(page.rect.width), float(page.rect.height), blocks
+
+
+def _spans(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        for line in block.get("lines", ()):
+            yield from line["spans"]
 
 
 def _math_fonts(pages: list[list[dict[str, Any]]]) -> Callable[[str], bool]:
     """Tell fonts of formulas from fonts of text, in one paper."""
     text = upright = 0
     for blocks in pages:
-        for span in (span for block in blocks for line in block.get("lines", ()) for span in line["spans"]):
+        for span in _spans(blocks):
             text += len(span["text"])
             upright += len(span["text"]) if UPRIGHT_MATH.search(span["font"]) else 0
     if upright > 0.4 * text:
