@@ -349,7 +349,7 @@ def join_two(first: str, second: str, known: Counter[str]) -> str:
         return f"{first} {second}".strip()
     ahead, behind = cut[1].lower(), start[0].lower()
     whole, hyphened = ahead + behind, f"{ahead}-{behind}"
-    two_words = min(len(ahead), len(behind)) >= 4 and known[ahead] > 0 and known[behind] > 0
+    two_words = len(ahead) >= 4 and len(behind) >= 5 and known[ahead] > 0 and known[behind] > 0 and behind != "fully"
     keep = known[hyphened] > known[whole] or (two_words and not known[whole]) or not second[0].islower()
     return first + second if keep else first[:-1] + second
 

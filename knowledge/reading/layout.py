@@ -147,6 +147,7 @@ def rows_of_page(page: PageText, pieces: Sequence[Piece], body: float) -> list[R
     if gutter is None:
         return _one_column(page, pieces, body)
     left, right, across = _split(pieces, gutter)
+    left, right, across = _wide_floats(left, right, across, body)
     full = _rows(across, Column(page.number, 2, *_edges(pieces)), body)
     sides = [
         _rows(side, Column(page.number, index, *_edges(side)), body) if side else []
@@ -255,6 +256,32 @@ def _split(pieces: Sequence[Piece], gutter: float) -> tuple[list[Piece], list[Pi
         else:
             right.append(piece)
     return left, right, across
+
+
+def _wide_floats(
+    left: list[Piece], right: list[Piece], across: list[Piece], body: float
+) -> tuple[list[Piece], list[Piece], list[Piece]]:
+    """Move the cells of tables and figures that run across both columns, told by their captions, to `across`."""
+    edges = [_edges(side) for side in (left, right) if side]
+    running = [
+        piece
+        for side, (x0, x1) in zip((side for side in (left, right) if side), edges, strict=True)
+        for piece in side
+        if piece.letters >= LONG and abs(piece.size - body) < 0.6 and piece.x1 - piece.x0 > 0.8 * (x1 - x0)
+    ]
+    moved: set[Piece] = set()
+    for caption in across:
+        if not CAPTION_START.match(caption.text):
+            continue
+        above = max((p.y1 for p in [*running, *across] if p.y1 <= caption.y0 + 2 and p.letters >= LONG), default=0.0)
+        found = {p for p in [*left, *right] if p.y0 >= above - 2 and p.y1 <= caption.y0 + 3}
+        if not found and caption.text.lower().startswith("tab"):
+            block_end = max(p.y1 for p in across if p.block == caption.block)
+            below = min((p.y0 for p in running if p.y0 >= block_end - 2), default=1e9)
+            found = {p for p in [*left, *right] if p.y0 >= block_end - 3 and p.y1 <= below + 2}
+        moved |= found
+    kept = [[piece for piece in side if piece not in moved] for side in (left, right)]
+    return kept[0], kept[1], [*across, *moved]
 
 
 def _beside(piece: Piece, long: Sequence[Piece]) -> bool:
