@@ -109,7 +109,9 @@ def two_columns(path: Path) -> Path:
     maker.centred("Chunked Retention for Tests", 17, BOLD)
     maker.centred("in Two Columns", 17, BOLD)
     maker.y += 8
-    maker.centred("Ada Lovelace    Alan Turing", 11)
+    maker.at(190, maker.y, "Ada Lovelace*", 11)
+    maker.at(350, maker.y, "Alan Turing*", 11)
+    maker.y += 15
     maker.centred("University of Testing", 10, ITALIC)
     top = maker.y + 20
     maker.column(54, top, 240)
@@ -248,10 +250,21 @@ def encrypted(path: Path) -> Path:
 
 
 def truncated(path: Path) -> Path:
-    """The first part of a paper."""
+    """The first two thirds of a paper."""
     whole = two_columns(path).read_bytes()
-    path.write_bytes(whole[: len(whole) // 20])
+    path.write_bytes(whole[: 2 * len(whole) // 3])
     return path
+
+
+def bomb(path: Path, letters: int) -> Path:
+    """A small file whose one page holds `letters` letters."""
+    maker = Maker()
+    maker.new_page()
+    maker.at(72, 90, "A")
+    (xref,) = maker.page.get_contents()
+    line = b"(" + b"A" * 100 + b")Tj\n"
+    maker.document.update_stream(xref, b"BT /tiro 1 Tf\n" + line * (letters // 100) + b"ET", compress=True)
+    return maker.save(path)
 
 
 def many_pages(path: Path, count: int) -> Path:

@@ -138,7 +138,7 @@ def test_redirects_are_followed_to_http_only(arxiv_server: Any, serve: Any, tmp_
     download_pdf(f"{arxiv_server.url}/good", tmp_path / "paper.pdf")
     assert (tmp_path / "paper.pdf").read_bytes() == BODY
     for path in ("file", "ftp", "user", "loop"):
-        with pytest.raises(PaperError, match="HTTP 302|only plain http and https") as caught:
+        with pytest.raises(PaperError, match=r"HTTP 302|only plain http and https") as caught:
             download_pdf(f"{arxiv_server.url}/{path}", tmp_path / "other.pdf", limits=QUICK)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "other.pdf").exists()
