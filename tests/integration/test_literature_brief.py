@@ -50,7 +50,9 @@ def test_without_a_model_the_literature_is_looked_up_again_after_every_so_many_t
     study = create_study(tiny.model_copy(update={"trials": 9}), laboratory.workspace)
     assert run_study(study, laboratory.workspace) is StudyState.FINISHED
     said = briefs(laboratory, study)
-    assert [event.data["after"] for event in said] == [0, EVERY]
+    finished = sum(trial.state.finished for trial in laboratory.trials(study))
+    assert [event.data["after"] for event in said] == [*range(0, finished + 1, EVERY)]
+    assert len(said) > 1
     assert all(event.agent == "literature" and event.data["findings"] for event in said)
     assert "loss on recall stays high: " in said[0].message
     assert said[0].data["findings"] != said[1].data["findings"]  # what was tried makes room
@@ -84,7 +86,7 @@ def test_a_replay_repeats_the_prompts_with_the_briefs_of_then(laboratory, asking
     study = create_study(config, laboratory.workspace)
     assert run_study(study, laboratory.workspace) is StudyState.FINISHED
     first = briefs(laboratory, study)
-    assert [event.data["after"] for event in first] == [0, EVERY]
+    assert [event.data["after"] for event in first][:2] == [0, EVERY]
     asked, looked = len(model_server.requests), len(shelf)
     told = prompts(laboratory, study)
     assert all("Said for the" in str(messages) for messages in told)
