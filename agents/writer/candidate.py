@@ -10,7 +10,7 @@ from agents.writer.faithful import unfaithful
 from agents.writer.result import Failure
 from neuramosaic.codegen.inlining import inline_blocks
 from neuramosaic.codegen.sketch import SketchError, compile_sketch
-from neuramosaic.codegen.sketch.notation import Notation, transcribe
+from neuramosaic.codegen.sketch.equations import read_equations
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import ComponentSpec, Provenance
 from neuramosaic.errors import CodegenError, UsageError
@@ -38,12 +38,11 @@ class Candidate:
 
 def from_equations(card: Card, provenance: Provenance) -> Candidate | None:
     """Read a card's equations by rule; None if they make no lines of a sketch."""
-    notation = Notation()
     try:
-        lines = [line for line in map(notation.rewrite, transcribe(card.equations)) if line.strip()]
+        lines = read_equations(card)
     except Exception:  # noqa: BLE001 - text of a person, a model or a paper: what no rule reads, the model is asked for
         return None
-    return from_sketch("\n".join(lines), card, "equations", provenance) if lines else None
+    return from_sketch("\n".join(lines), card, "equations", provenance)
 
 
 def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> Candidate:

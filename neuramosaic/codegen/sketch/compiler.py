@@ -93,6 +93,8 @@ class _Compiler:
 
     def _assign(self, name: str, node: ast.expr) -> None:
         name = _without_position(name)
+        if name == "heads" and "heads" not in self._draft.hyperparameters and isinstance(node, ast.Constant):
+            self._draft.default_heads(node.value)
         if name in self._draft.hyperparameters or name in ("d_model", "inner", "head_dim", "heads"):
             return  # these are there already
         self._draft.hint = name
