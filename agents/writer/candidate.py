@@ -50,7 +50,7 @@ def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> 
     if not sketch.strip():
         return Candidate(sketch, depth, None, Failure("sketch", "there is no line; the last one is a return"))
     try:
-        written = compile_sketch(sketch, card)
+        written = compile_sketch(sketch, card, exact=depth == "equations")
     except SketchError as error:
         return Candidate(sketch, depth, None, Failure("sketch", str(error)))
     except RecursionError:

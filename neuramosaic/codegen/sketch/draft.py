@@ -86,6 +86,11 @@ class Draft:
             raise SketchError("heads is a whole number from 1 to 64")
         self._default_heads = count
 
+    @property
+    def has_one_head(self) -> bool:
+        """Whether the class has one head, of d_model channels."""
+        return self._default_heads == 1
+
     def constructor(self, node: ast.expr) -> str:
         """Return an expression of numbers as the constructor writes it.
 
@@ -160,7 +165,8 @@ class Draft:
         if has_heads and "heads" not in kept:
             lines.append("self.heads = heads")
         if has_heads:
-            lines.append("self.head_dim = max(2, 2 * (d_model // (2 * heads)))")
+            whole = "d_model // heads" if self.has_one_head else "max(2, 2 * (d_model // (2 * heads)))"
+            lines.append(f"self.head_dim = {whole}")
         if any(re.search(r"\binner\b", line) for line in made):
             lines.append("inner = heads * self.head_dim")
         for line in made:

@@ -75,7 +75,10 @@ def declared(equations: Iterable[str], names: Collection[str]) -> Declared:
         for match in _IN_SPACE.finditer(text):
             shape = match["braced"] or match["bracketed"] or match["one"] or "1"
             sizes = [size(part, names) for part in re.split(r"\s(?:x|\*)\s|,|\bx\b", shape)]
-            for name in listed(match["names"]):
+            mentioned = listed(match["names"])
+            if re.search(r"[-+*/=(.]\s*$", text[: match.start()]):
+                mentioned = mentioned[1:]  # it ends the expression before
+            for name in mentioned:
                 if not all(sizes) and "(" not in name:
                     found.kinds[name] = "unknown"
                 if all(sizes):

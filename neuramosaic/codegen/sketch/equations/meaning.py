@@ -53,6 +53,8 @@ class Context:
         depth: How many maps are around it.
         state: Whether it is part of what a state takes up.
         channels: Whether it is summed over channels.
+        channel: Index of the channels that are summed over.
+        whole: Whether it is cut into parts before it is split into heads.
     """
 
     query: str = "t"
@@ -65,6 +67,8 @@ class Context:
     depth: int = 0
     state: bool = False
     channels: bool = False
+    channel: str = ""
+    whole: bool = False
 
     @property
     def remark(self) -> str:
@@ -92,7 +96,7 @@ class Known(Protocol):
     def parameter(self, name: str, kind: str, init: str) -> Term:
         """Return a learned parameter."""
 
-    def map_size(self, name: str, context: Context, from_right: bool) -> str | None:
+    def map_size(self, name: str, context: Context, from_right: bool, is_outer: bool) -> str | None:
         """Return the size that a map is said to have."""
 
     def taps(self, context: Context) -> ast.expr | None:
@@ -274,26 +278,38 @@ class Meaning:
 
     def _chained(self, terms: list[Term], context: Context) -> Term:
         """Apply the maps among factors to what stands behind them, or before, and multiply the rest."""
+        last = len(terms)
+        while last and terms[last - 1].kind == "map":
+            last -= 1
+        if 0 < last < len(terms):  # x W: rows before maps
+            value = self._chained(terms[:last], context)
+            for matrix in terms[last:]:
+                value = self._mapped(matrix, value, context, from_right=True)
+            return value
         left: list[Term] = []
         pending: list[Term] = []
         for term in reversed(terms):  # maps are applied to the vector that stands right behind them
             if term.kind == "map":
-                if left and left[0].kind in ("sequence", "vector") and not left[0].transposed:
+                if left and _is_scalar(left[0]) or (left and left[0].kind in ("state", "pair", "weighted")):
+                    left = [multiplied(left)]
+                if left and left[0].kind == "sequence" and not left[0].transposed:
                     left[0] = self._mapped(term, left[0], context)
                 else:
                     pending.insert(0, term)
                 continue
-            for matrix in pending:  # x W: a row before a map
-                term = self._mapped(matrix, term, context, from_right=True)
-            pending = []
+            if pending:
+                raise NotReadError("a map that is applied to no vector")
             left.insert(0, term)
         if pending and left:
-            if left[0].kind in ("number", "per_head"):
-                raise NotReadError("a matrix times a number")
             raise NotReadError("a map that is applied to no vector")
         if not left:
             names = tuple(part for term in pending for part in (term.parts or (term,)))
             return Term(pending[0].node, "map", parts=names)
+        if context.state and _is_matrix_name(context.statement):
+            rows = [place for place, term in enumerate(left) if term.kind == "sequence" and term.role != "numbers"]
+            if len(rows) == 2 and rows[1] == rows[0] + 1 and left[rows[0]].transposed and not left[rows[1]].transposed:
+                first, second = rows  # k^T v of vectors that are rows
+                left[first : second + 1] = [outer(plain(left[first]), replace(left[second], transposed=True))]
         return multiplied(left)
 
     def _mapped(self, matrix: Term, value: Term, context: Context, from_right: bool = False) -> Term:
@@ -306,7 +322,8 @@ class Meaning:
 
     def applied(self, name: str, value: Term, context: Context, *, from_right: bool = False) -> Term:
         """Return a learned map, by its name, of a sequence; `from_right` for `x W`."""
-        size = self.known.map_size(name, context, from_right)
+        is_outer = re.search(r"\b(?:[WUV](?:_\w+)?|[wu]_\w+|linear)\(", ast.unparse(value.node)) is not None
+        size = self.known.map_size(name, context, from_right, is_outer)
         if name.endswith("_per_head") and value.heads:
             self.known.once(f"the map {name}")
             if size is None:
@@ -316,7 +333,7 @@ class Meaning:
         node = called(name, plain(value), *([python(size)] if size else []))
         numbers = size in ("heads", "1")
         is_output = context.depth == 0 and _is_output(context.statement)
-        of_head = name.endswith("_per_head") or (context.per_head and not is_output)
+        of_head = name.endswith("_per_head") or (context.per_head and not is_output and not context.whole)
         if of_head and self.known.has_heads and not numbers:
             node = called("split_heads", node)
         of_head = of_head and not numbers
@@ -348,6 +365,8 @@ class Meaning:
         if item in (Symbol("h"), Symbol("d"), Symbol("c")):
             own = symbol.name in ("x", "X") or self.known.defined(symbol.name)
             return own or (item == Symbol("h") and self.known.has_heads)
+        if context.channel and item == Symbol(context.channel):
+            return True
         variables = {context.query, context.key, context.step} - {""}
         if isinstance(item, Symbol) and item.name in variables:
             has_own = self.known.defined(symbol.name) or symbol.name in ("x", "X") or item.name in ("t", "s")
@@ -557,6 +576,15 @@ class Meaning:
             return False  # later positions
         return None
 
+    def _is_over_channels(self, node: Over) -> bool:
+        """Whether a sum goes over all channels: `sum_{i=1}^{D}`."""
+        if node.low != Number("1") or node.high_open or not isinstance(node.high, Symbol):
+            return False
+        size = node.high.name
+        if size in self.known.hyperparameters or self.known.defined(size):
+            return False
+        return size in (*_MODEL_SIZES, *_HEAD_SIZES)
+
     def _over(self, node: Over, context: Context) -> Term:
         if (made := sums.between(self, node, context)) is not None:
             return made
@@ -565,6 +593,12 @@ class Meaning:
             value = self.term(node.body, replace(context, channels=True))
             if name is None or value.kind != "sequence":
                 raise NotReadError("a product over channels")
+            return Term(called(name, value), "sequence", value.place, heads=value.heads, role="numbers")
+        if node.kind in ("sum", "mean", "max") and self._is_over_channels(node):
+            value = self.term(node.body, replace(context, channels=True, channel=node.index))
+            if value.kind != "sequence" or value.role == "numbers":
+                raise NotReadError("a sum over channels of what has none")
+            name = {"sum": "sum", "mean": "mean", "max": "amax"}[node.kind]
             return Term(called(name, value), "sequence", value.place, heads=value.heads, role="numbers")
         if node.kind == "sum" and sums.is_over_positions(node, context):
             return sums.over_positions(self, node, context)
@@ -601,6 +635,15 @@ def _is_nothing(node: Node) -> bool:
     """Whether a value is 0 or minus infinity, which later positions have."""
     inner = node.inner if isinstance(node, Minus) else None
     return node == Number("0") or (isinstance(inner, Symbol) and inner.name in ("infinity", "inf"))
+
+
+def _is_scalar(term: Term) -> bool:
+    return term.kind in ("number", "per_head") or term.role in ("numbers", "positions")
+
+
+def _is_matrix_name(statement: Statement | None) -> bool:
+    """Whether a definition's name is that of a matrix, a capital."""
+    return statement is not None and isinstance(statement.left[0], Symbol) and statement.left[0].name[:1].isupper()
 
 
 def _is_output(statement: Statement | None) -> bool:

@@ -103,6 +103,8 @@ class Parser:
         glued = place + 1 < len(self.tokens) and self.tokens[place].end == self.tokens[place + 1].start
         if glued and after in ("_", "^", "(", "["):
             return False
+        if re.fullmatch(r"[A-Z][a-z]", word):
+            return word in ("In", "If", "It", "Is", "At", "As", "On", "Of", "To", "By", "We", "So", "An", "Or", "No")
         return re.fullmatch(r"[A-Z]{2,3}", word) is None  # `QK` is a product
 
     def _is_name(self, word: str) -> bool:
@@ -390,7 +392,7 @@ class Parser:
             raise NotReadError("a set where an expression has to stand")
         if self._is_call(name):
             return self._call(name)
-        if re.fullmatch(r"[A-Z]{2,3}|[A-Z][a-z]", name) and name not in self._names and not self._is_name(name):
+        if re.fullmatch(r"[A-Z]{2,3}|[A-Z][a-z]", name) and self._is_product(name):
             if len(name) == 3 and name[-1] == "T":
                 raise NotReadError(f"{name}, which may be several symbols")
             first = Token(name[0], token.start, token.start + 1)
@@ -398,6 +400,14 @@ class Parser:
             self.tokens[self.at - 1 : self.at] = [first, *rest]
             return Symbol(name[0])
         return self._indexed(Symbol({"lambda": "lam"}.get(name, name)))
+
+    def _is_product(self, name: str) -> bool:
+        """Whether a word is several symbols side by side, as in `Wx_t` and `QK^T`, and not the name of a map."""
+        if name in self._names or self._is_name(name):
+            return False
+        if self.adjacent() and self.peek() in ("_", "^", "'"):
+            return True
+        return not self._begins_factor() and self.peek() not in ("@", "*", ".")
 
     def _indexed(self, symbol: Symbol) -> Symbol:
         while True:

@@ -11,7 +11,7 @@ from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
 from neuramosaic.codegen.sketch.equations.names import function
 from neuramosaic.codegen.sketch.equations.products import weights_of
 from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
-from neuramosaic.codegen.sketch.equations.statements import defined_words, is_zero, statements
+from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
 from neuramosaic.codegen.sketch.equations.syntax import Call, Joined, Minus, Node, Number, Operation, Statement, Symbol, walk
 from neuramosaic.codegen.sketch.equations.terms import Term
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
@@ -101,8 +101,6 @@ class _Reading:
                 self._define(_Definition(statement, left.arguments[0], Call("exp", (), (right,))))
             elif isinstance(left, Symbol):
                 first = any(isinstance(item, Minus) or item == Number("0") for item in left.indices)
-                if first and is_zero(right):
-                    continue
                 if first:
                     raise NotReadError(f"{left.name}, a state that does not begin at zero")
                 self._define(_Definition(statement, left, right))
@@ -224,7 +222,7 @@ class _Reading:
             if right is definition.right and definition.left in parts
         )  # fmt: skip
         names = [_python_name(_key(part), self.hyperparameters) for part in parts]
-        whole = self._meaning.term(definition.right, replace(context, per_head=False))
+        whole = self._meaning.term(definition.right, replace(context, whole=True))
         if whole.kind != "sequence" or whole.role == "numbers":
             raise NotReadError("a value that cannot be cut into parts")
         self._lines.append(f"{', '.join(names)} = chunk({ast.unparse(whole.node)}, {count})")
@@ -283,13 +281,13 @@ class _Reading:
         self._parameters[name] = made
         return made
 
-    def map_size(self, name: str, context: Context, from_right: bool) -> str | None:
+    def map_size(self, name: str, context: Context, from_right: bool, is_outer: bool) -> str | None:
         """Return the size that a map is said to have."""
         if name not in self._maps:
-            self._maps[name] = self._said_size(name, context, from_right)
+            self._maps[name] = self._said_size(name, context, from_right, is_outer)
         return self._maps[name]
 
-    def _said_size(self, name: str, context: Context, from_right: bool) -> str | None:
+    def _said_size(self, name: str, context: Context, from_right: bool, is_outer: bool) -> str | None:
         bare = name.removesuffix("_per_head")
         own = next((sizes for key, sizes in self.declared.sizes.items() if _map_key(key) == bare), None)
         if own is not None:
@@ -302,9 +300,7 @@ class _Reading:
         for place in range(len(remark)):
             hidden = _HIDDEN.match(remark, place)
             if hidden and (found := size(hidden[1], self.hyperparameters)):
-                is_output = any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in statement.left) if (
-                    statement) else False
-                return found if context.depth or not is_output else None
+                return found if context.depth or not is_outer else None
         elements = self._elements(remark)
         if elements and not context.depth:
             found = elements

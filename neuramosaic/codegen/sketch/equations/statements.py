@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from neuramosaic.codegen.sketch.equations.names import BEYOND
 from neuramosaic.codegen.sketch.equations.parser import Parser
-from neuramosaic.codegen.sketch.equations.syntax import Call, Cases, Compared, Joined, Node, Number, Statement, Symbol
+from neuramosaic.codegen.sketch.equations.syntax import Call, Cases, Compared, Joined, Minus, Node, Number, Statement, Symbol
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError, normalised
 
 _BEYOND = re.compile(BEYOND, re.IGNORECASE)
@@ -74,7 +74,8 @@ class _Reader:
             if _OTHER_FORM.match(self._text[words_from:began].strip(" ,;.:")):
                 return found
             values = self._right(names)
-            found.append(Statement(names, values, parameters))
+            if not (len(names) == 1 and _is_first(names[0]) and is_zero(values[0])):  # S_0 = 0
+                found.append(Statement(names, values, parameters))
             words_from = parser.tokens[parser.at].start if parser.peek() else len(self._text)
             if parser.peek() and parser.peek() not in _BOUNDARY | _AFTER:
                 raise NotReadError(f"`{parser.near()}`")
@@ -192,6 +193,13 @@ class _Reader:
             parser.at = start
             value = branches[0][0] if branches else value
             return value
+
+
+def _is_first(node: Node) -> bool:
+    """Whether a left side is a state before the first position: `h_0`, `h_{-1}`."""
+    if not isinstance(node, Symbol) or len(node.indices) != 1:
+        return False
+    return node.indices[0] in (Number("0"), Minus(Number("1")))
 
 
 def is_zero(node: Node) -> bool:

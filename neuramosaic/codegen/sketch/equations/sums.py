@@ -158,7 +158,7 @@ def over_taps(meaning: Meaning, node: Over, context: Context) -> Term | None:
         return replace(value, node=node_)
     weight = weights[0]
     assert isinstance(weight, Symbol)
-    if meaning.is_defined(weight, context):
+    if meaning.is_defined(weight, inner):
         term = meaning.term(Symbol(weight.name, tuple(i for i in weight.indices if i != Symbol(node.index))), context)
         if dilation != 1 or first:
             raise NotReadError("a convolution by weights of the position with a dilation")

@@ -93,13 +93,14 @@ def normalised(text: str) -> str:
     for sign, plain in _UNICODE.items():
         text = text.replace(sign, plain)
     text = "".join(_letter(char) for char in text)
-    text = _SILENT.sub(" ", text)
+    text = _SILENT.sub(" ", text.replace("\\\\", " \ue000 "))
     for _ in range(3):
         text = _TRANSPARENT.sub(lambda found: found[1] or found[2], text)
     text = _WORDS.sub(lambda found: " " + re.sub(r"(?<=\w)-(?=\w)", "_", found[1]) + " ", text)
     text = _ACCENT.sub(_accent, text)
     text = re.sub(r"\\([A-Za-z]+|\|)", _command, text)
-    text = text.replace("\\{", "(").replace("\\}", ")").replace("&", " ")
+    text = text.replace("\ue000", "\\\\").replace("\\{", "(").replace("\\}", ")")
+    text = text.replace("&", "," if "\\begin" in text else " ")
     text = re.sub(r"\b(RMS|Layer|L2|rms|layer)[ -](Norm|norm|normalization)\b", r"\1\2", text)
     text = re.sub(r"\b(rms|layer|l2|L2|RMS|leaky|causal|log)_(norm|Norm|relu|conv1d|conv|sigmoid|normalize)\b", r"\1\2", text)
     text = re.sub(r"\btop_k(?=\()", "topk", text)
