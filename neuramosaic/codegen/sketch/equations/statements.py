@@ -205,3 +205,22 @@ def _is_first(node: Node) -> bool:
 def is_zero(node: Node) -> bool:
     """Whether a part is the number nought."""
     return isinstance(node, Number) and float(node.text) == 0
+
+
+def definitions(equations: Iterable[str], names: Collection[str]) -> tuple[list[Statement], bool]:
+    """Return the definitions of those equations that can be parsed, and whether all could.
+
+    Args:
+        equations: Of a card.
+        names: Its hyper-parameters.
+    """
+    texts = list(equations)
+    words = defined_words(texts) | set(names)
+    found: list[Statement] = []
+    complete = True
+    for text in texts:
+        try:
+            found += statements(text, words)
+        except (NotReadError, RecursionError):
+            complete = False
+    return found, complete

@@ -190,3 +190,17 @@ def _same_scaled(written: Term, value: Term, key: Term, strength: Term) -> bool:
     bare_key, bare_value = _without(written, strength), _without(value, strength)
     times = (bare_key is not written) + (bare_value is not value)
     return times == 1 and ast.unparse(bare_key.node) == ast.unparse(key.node)
+
+
+def decays(name: str, right: Node, query: str = "t") -> list[Node] | None:
+    """Return what the state before is multiplied by; nothing if by nothing, None if there is no state before.
+
+    Raises:
+        NotReadError: If the equation is not linear in it.
+    """
+    if not has_before(right, name, query):
+        return None
+    old: list[list[Node]] = []
+    _collect(right, [], False, old, [], name, query)
+    factors = [factor for factors in old for factor in factors if _projector(factor) is None]
+    return [factor for factor in factors if factor != Number("1")]
