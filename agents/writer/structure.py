@@ -157,7 +157,9 @@ def _learned(
             for item in walk(part):
                 if not isinstance(item, Symbol) or item.name in none or item.name in statement.parameters:
                     continue
-                labels = [index.name if isinstance(index, Symbol) else getattr(index, "text", "") for index in item.indices]
+                labels = [
+                    index.name if isinstance(index, Symbol) else getattr(index, "text", "") for index in item.indices
+                ]
                 if any(not isinstance(index, (Symbol, Number)) for index in item.indices):
                     continue
                 key = "_".join([item.name, *(label for label in labels if label not in ("t", "s", "h"))])
@@ -262,7 +264,7 @@ def _depends(node: ast.AST, data: set[str]) -> bool:
         return False
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-        if name.startswith("new_") or name in ("zeros_like", "ones_like", "size", "distance"):
+        if name.startswith("new_") or name in ("zeros_like", "ones_like", "size", "key_distance"):
             return False
         if name in ("full_like", "expand_as", "type_as", "to", "view_as"):
             first = node.func.value if isinstance(node.func, ast.Attribute) and name != "full_like" else None
@@ -276,10 +278,16 @@ def _depends(node: ast.AST, data: set[str]) -> bool:
 def _count_learned(tree: ast.AST) -> int | None:
     """Return how many maps and vectors a class learns; None if its text does not show it."""
     text = ast.unparse(tree)
-    if re.search(r"ModuleList|ParameterList|Sequential|Conv1d|MultiheadAttention|GRU|LSTM|\[[^\]]*:[^\]]*\]|\.split\(", text):
+    if re.search(
+        r"ModuleList|ParameterList|Sequential|Conv1d|MultiheadAttention|GRU|LSTM|\[[^\]]*:[^\]]*\]|\.split\(", text
+    ):
         return None
     count = len(re.findall(r"nn\.Parameter\(", text)) + len(re.findall(r"nn\.(?:LayerNorm|RMSNorm|Embedding)\(", text))
     count += sum(1 if "bias=False" in item else 2 for item in re.findall(r"nn\.Linear\([^\n]*", text))
     for parts in re.findall(r"\.chunk\((\d+)", text):
         count += int(parts) - 1
-    return count if not re.search(r"\.unflatten\(|\.chunk\((?!\d)|einsum", re.sub(r"split_heads|merge_heads", "", text)) else None
+    return (
+        count
+        if not re.search(r"\.unflatten\(|\.chunk\((?!\d)|einsum", re.sub(r"split_heads|merge_heads", "", text))
+        else None
+    )

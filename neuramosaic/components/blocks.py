@@ -57,7 +57,7 @@ def running_weighted_mean(x: Tensor, logits: Tensor) -> Tensor:
     return linear_scan(1 - share, share * x)
 
 
-def share(a: Tensor, b: Tensor) -> Tensor:
+def gate_share(a: Tensor, b: Tensor) -> Tensor:
     """Return a / (a + b) for `a`, `b` >= 0 of one shape; 1/2 where both are nought, so that it is finite everywhere."""
     least = 1e-18
     a, b = a.clamp(min=least), b.clamp(min=least)
@@ -94,13 +94,13 @@ def sink_softmax(scores: Tensor, sink: Tensor) -> Tensor:
     return torch.cat((seen, extra), dim=-1).softmax(dim=-1)[..., :-1]
 
 
-def distance(x: Tensor) -> Tensor:
+def key_distance(x: Tensor) -> Tensor:
     """Return t - s for all pairs of positions of `x`, shape (B, T, D): a tensor of (T, T), 0 where s > t."""
     place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
     return (place[:, None] - place[None]).clamp(min=0)
 
 
-def between(x: Tensor) -> Tensor:
+def sum_between(x: Tensor) -> Tensor:
     """Return the sum of x_r over s < r <= t for all t and s, for `x` of (..., T, 1): (..., T, T), 0 where s > t."""
     total = x.cumsum(dim=-2)
     return (total - total.mT).tril()

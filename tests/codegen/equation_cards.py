@@ -110,12 +110,23 @@ def _(x, p):
     return (torch.sigmoid(x @ p["W_g"].T) * (x @ p["W_v"].T)) @ p["W_o"].T
 
 
-@case("rows times matrices", r"y = \mathrm{GELU}(x W_1 + b_1) W_2 + b_2", r"W_1 \in \mathbb{R}^{D \times 4D}", slot="channel")
+@case(
+    "rows times matrices",
+    r"y = \mathrm{GELU}(x W_1 + b_1) W_2 + b_2",
+    r"W_1 \in \mathbb{R}^{D \times 4D}",
+    slot="channel",
+)
 def _(x, p):
     return F.gelu(x @ p["W_1"].T + p["b_1"]) @ p["W_2"].T + p["b_2"]
 
 
-@case("squared relu", "h_t = relu(W_u x_t)^2, with expansion * D hidden units", "y_t = W_d h_t", slot="channel", expansion=3)
+@case(
+    "squared relu",
+    "h_t = relu(W_u x_t)^2, with expansion * D hidden units",
+    "y_t = W_d h_t",
+    slot="channel",
+    expansion=3,
+)
 def _(x, p):
     return torch.relu(x @ p["W_u"].T).square() @ p["W_d"].T
 
@@ -162,7 +173,9 @@ def _(x, p):
     return p["gamma"] * centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt() + p["beta"]
 
 
-@case("length", r"y_t = g \odot \sqrt{D} \, \frac{x_t}{\|x_t\|_2}, where g is a learned vector of D elements", slot="norm")
+@case(
+    "length", r"y_t = g \odot \sqrt{D} \, \frac{x_t}{\|x_t\|_2}, where g is a learned vector of D elements", slot="norm"
+)
 def _(x, p):
     return p["g"] * x.shape[-1] ** 0.5 * unit(x)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from neuramosaic.codegen.inlining import inline_blocks
 from neuramosaic.codegen.sketch import compile_sketch
 from neuramosaic.codegen.sketch.equations import NotReadError, read_equations
 from neuramosaic.components.card import Card
+from neuramosaic.errors import CodegenError
 from tests.codegen.equation_cards import CASES, Case
 
 WIDTH, LENGTH = 8, 7
@@ -48,3 +53,87 @@ def test_what_is_read_computes_what_the_equations_say(case: Case) -> None:
     x = torch.randn(2, LENGTH, WIDTH)
     with torch.no_grad():
         torch.testing.assert_close(component(x), case.reference(x, parameters), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("equations", "why"),
+    [
+        (["h_t = tanh(W h_{t-1} + U x_t)", "y_t = W_o h_t"], "not linear in the state before"),
+        (["h_t = A h_{t-1} + B x_t", "y_t = C h_t"], "multiplied by a matrix"),
+        (["y_t = W_o phi(W x_t)"], "a function that is not said"),
+        (["y_t = W_o gate(W x_t)"], "no vector"),
+        (["y_t = the k greatest of W x_t"], "."),
+        (["y_t = h_t, sampled at random", "h_t = W x_t"], "sampled"),
+        (["z_k = f(z_{k-1}), repeated until it stops", "y_t = z_t"], "repeated|until"),
+        ([r"y_t = \sum_{e \in E} W_e x_t"], "a sum over a set"),
+        ([r"y_t = \sum_{e=1}^{E} W_e x_t"], "."),
+        (["y_t = W_o x_{t+1}"], "not been seen yet"),
+        (["y_t = W_o sum_(s<t) x_s"], "without the present"),
+        (["q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t", "y_t = q_t . k_t v_t"], "a dot before several vectors"),
+        (["y_t = a_t * x_t", "a_t = y_t + 1"], "circle|by itself"),
+        (["S_t = S_{t-1} + k_t v_t^T", "k_t, v_t, q_t = W_k x_t, W_v x_t, W_q x_t", "y_t = q_t S_{t-1}"], "before it is written"),
+        (
+            ["k_t, v_t, q_t = W_k x_t, W_v x_t, W_q x_t", "b_t = sigmoid(w_b x_t)",
+             "S_t = (I - b_t k_t k_t^T) S_{t-1} + b_t k_t v_t^T", "y_t = q_t S_t"],
+            "not of length 1",
+        ),
+        (["h_t = 0.9 * h_{t-1} + x_t", "h_0 = W_s", "y_t = h_t"], "does not begin at zero"),
+        (["u_t = W x_t, with a learned vector a_d in R^n", "y_t = a_d * u_t"], "size"),
+        (["y_t = W_o h_t gate h", "h_t = W x_t"], "."),
+        (["y_t = log_2(W x_t)"], "with an index"),
+        (["y_t = |x_t|^2 * x_t"], "a power of"),
+        ([r"y_t = \sqrt[3]{x_t}"], "root"),
+        (["y_t = W_o (W_q x_t + sum_(s<=t) v_s / n_t)", "v_t = W_v x_t", "n_t = |v_t|_q"], "."),
+        (["y_t = " + "(" * 60 + "x_t" + ")" * 60], "nested"),
+        (["y_t = W x_t", "an equation of more than a thousand signs: z = " + "x + " * 300], "characters"),
+        (["the output is a weighted mean of the values"], "no equation"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_without_guessing_is_refused(equations: list[str], why: str) -> None:
+    with pytest.raises(NotReadError, match=why):
+        read_equations(card(*equations))
+
+
+def test_one_map_of_one_name_is_one() -> None:
+    lines = read_equations(card("y_t = W (W x_t) + W x_t"))
+    assert lines == ["return W(W(x)) + W(x)"]
+
+
+def test_a_definition_may_stand_behind_its_use_and_be_given_twice() -> None:
+    lines = read_equations(card("y_t = W_o k_t", "k_t = W_k x_t", "k_t = k_t / |k_t|"))
+    assert lines == ["k_1 = W_k(x)", "k = normalize(k_1)", "return W_o(k)"]
+
+
+def test_a_learned_scale_behind_a_norm_is_not_left_out() -> None:
+    lines = read_equations(card("h_t = rms_norm(W x_t), with a learned scale", "y_t = W_o h_t"))
+    assert lines == ["h = param(init=1.0) * rms_norm(W(x))", "return W_o(h)"]
+
+
+def test_a_card_without_heads_has_one() -> None:
+    equations = ["q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t", "y_t = W_o sum_(s<=t) softmax_s(q_t . k_s / sqrt(d)) v_s"]
+    assert read_equations(card(*equations))[0] == "heads = 1"
+    assert read_equations(card(*equations, heads=4))[0] != "heads = 1"
+
+
+def test_another_form_of_the_same_is_passed_over() -> None:
+    lines = read_equations(card("y_t = W_o sum_(i<3) w_i * x_(t-i)", "equivalently y = k * u, by FFT"))
+    assert lines == ["return W_o(causal_conv(x, 3))"]
+
+
+_PIECES = st.sampled_from(
+    "x_t y_t h_(t-1) S_t S_(t-1) k_t v_t^T q_t = + - * / ( ) [ ] { } , ; . | || ' ^ _ ** sum_s sum_(s<=t) sum_(i<K) w_i "
+    "x_(t-i) softmax_s cos( W_o W max_( phi(z) I (I log where with elsewhere over softmax 1/t 007 1e9 \\frac \\lambda _ts "
+    "\\begin{cases} \\end{cases} \\\\ & \\sqrt \\hat{ \\top N(0, learned number of D elements in R^ \u03b1 \u00b2 \u2211 \u1d40".split()
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(_PIECES, min_size=1, max_size=24).map(" ".join), min_size=1, max_size=4))
+def test_nonsense_raises_nothing_but_its_error(equations: list[str]) -> None:
+    made = card(*equations, "y_t = x_t")
+    try:
+        lines = read_equations(made)
+    except NotReadError:
+        return
+    with contextlib.suppress(CodegenError):
+        compile_sketch("\n".join(lines), made, exact=True)

@@ -57,7 +57,9 @@ def causal_softmax(to: Builder, arguments: Arguments, options: dict[str, Value])
     return Value(call("causal_softmax", scores, *windows), Kind.SCORES)
 
 
-@ATTENTION.add("sink_softmax(scores, sink)", "causal_softmax with exp(sink) more below the line; sink a number per head")
+@ATTENTION.add(
+    "sink_softmax(scores, sink)", "causal_softmax with exp(sink) more below the line; sink a number per head"
+)
 def _sink_softmax(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     scores, sink = of_kind(arguments[0], Kind.SCORES, "sink_softmax").node, arguments[1]
     if sink.kind is Kind.VECTOR and sink.size is not None:
@@ -84,12 +86,12 @@ def _causal(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Val
 
 @ATTENTION.add("distance()", "t - s for all pairs of positions, 0 for s > t, (T, T)")
 def _distance(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-    return Value(call("distance", expression("x")), Kind.SCORES)
+    return Value(call("key_distance", expression("x")), Kind.SCORES)
 
 
 @ATTENTION.add("between(z)", "sum of z_r over s < r <= t for all pairs, z one number per head, (B, H, T, T)")
 def _between(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-    return Value(call("between", _per_position(to, "between", arguments[0])), Kind.SCORES)
+    return Value(call("sum_between", _per_position(to, "between", arguments[0])), Kind.SCORES)
 
 
 @ATTENTION.add("of_query(z)", "one number per head, z_t, for all pairs of t and s, (B, H, T, T)")

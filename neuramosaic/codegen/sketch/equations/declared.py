@@ -36,7 +36,9 @@ _START = re.compile(
 )
 _STARTS = re.compile(rf"(?P<names>{_NAME})\s+{_START.pattern}")
 _NORMAL = re.compile(r"N\(0,\s*(\d+(?:\.\d+)?)\s*(?:\^|\*\*)\s*\{?2")
-_ELEMENTS = re.compile(r"(?:of|with|has|have)\s+(?P<size>[^,;]*?)\s+(?:elements|units|channels|features|entries|dimensions)\b")
+_ELEMENTS = re.compile(
+    r"(?:of|with|has|have)\s+(?P<size>[^,;]*?)\s+(?:elements|units|channels|features|entries|dimensions)\b"
+)
 _MATRIX = re.compile(r"\bof\s+(?P<rows>[\w() /*]+?)\s+(?:x|by|\*)\s+(?P<columns>[\w() /*]+?)(?=\s+per|\s+for|[,;.]|$)")
 _MAPS = re.compile(rf"\b(?P<name>{_NAME})\s+maps\s+(?P<before>[^,;.]+?)\s+to\s+(?P<after>[^,;.]+?)\s*(?=[,;.]|$|and)")
 _FUNCTIONS = {"log": math.log, "sqrt": math.sqrt, "exp": math.exp}
@@ -126,7 +128,11 @@ def _learned(found: Declared, match: re.Match[str], names: Collection[str], *, i
 
 def listed(text: str) -> list[str]:
     """Return the keys of names in a list, `a, b_h and c`."""
-    return [key(item) for item in re.split(r"\s*(?:,\s*and\s|,|\band\s)\s*", text) if item.strip() and item.strip().lower() not in _PROSE]
+    return [
+        key(item)
+        for item in re.split(r"\s*(?:,\s*and\s|,|\band\s)\s*", text)
+        if item.strip() and item.strip().lower() not in _PROSE
+    ]
 
 
 def key(name: str) -> str:

@@ -17,7 +17,9 @@ from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 if TYPE_CHECKING:
     from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
 
-_LEARNED_SCALE = re.compile(r"\blearn(?:ed|able) (?:per-channel )?(?:scale|gain|weight)s?\b(?!\s+[a-z]+_|\s+[a-zA-Z]\b(?! ))")
+_LEARNED_SCALE = re.compile(
+    r"\blearn(?:ed|able) (?:per-channel )?(?:scale|gain|weight)s?\b(?!\s+[a-z]+_|\s+[a-zA-Z]\b(?! ))"
+)
 _SCALE_SIZE = re.compile(r"\bscales? of ([\w /*]+?) (?:elements|channels)")
 
 

@@ -504,7 +504,9 @@ class Meaning:
         if kind == "matrix" or (kind in ("", "learned", "space") and looks_like_map):
             if context.step and Symbol(context.step) in symbol.indices:
                 raise NotReadError("a map for each tap")
-            return Term(ast.Name(_map_name(key) + ("_per_head" if per_head and symbol.name[:1].isupper() else "")), "map")
+            return Term(
+                ast.Name(_map_name(key) + ("_per_head" if per_head and symbol.name[:1].isupper() else "")), "map"
+            )
         if kind == "space":
             kind = "number" if known.declared.sizes.get(key) == ("1",) else "vector"
         if kind in ("", "learned"):
@@ -647,4 +649,6 @@ def _is_matrix_name(statement: Statement | None) -> bool:
 
 
 def _is_output(statement: Statement | None) -> bool:
-    return statement is not None and any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in statement.left)
+    return statement is not None and any(
+        isinstance(item, Symbol) and item.name in ("y", "Y") for item in statement.left
+    )

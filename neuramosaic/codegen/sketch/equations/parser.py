@@ -480,7 +480,9 @@ class Parser:
         after = self.peek()
         if name in ("sigma", "norm", "mean", "split") and after not in ("(", "{", "_"):
             return False
-        return bool(after) and (after in ("(", "{", "_", "^", "[", "|", "||") or self._begins_factor() or after == "over")
+        return bool(after) and (
+            after in ("(", "{", "_", "^", "[", "|", "||") or self._begins_factor() or after == "over"
+        )
 
     def _call(self, name: str) -> Node:
         indices: tuple[Node, ...] = ()

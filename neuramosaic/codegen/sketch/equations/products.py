@@ -33,7 +33,9 @@ def _rows_met(terms: list[Term]) -> list[Term]:
         a, b = terms[place], terms[place + 1]
         both = a.kind in _VECTORS and b.kind in _VECTORS and "numbers" not in (a.role, b.role)
         row_first = a.transposed and not b.transposed
-        crosswise = not a.transposed and b.transposed and ({a.place, b.place} == {"q", "k"} or a.place == b.place == "*")
+        crosswise = (
+            not a.transposed and b.transposed and ({a.place, b.place} == {"q", "k"} or a.place == b.place == "*")
+        )
         if both and (row_first or crosswise):
             terms[place : place + 2] = [dot(a, b)]
             place = 0

@@ -12,7 +12,17 @@ from neuramosaic.codegen.sketch.equations.names import function
 from neuramosaic.codegen.sketch.equations.products import weights_of
 from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
-from neuramosaic.codegen.sketch.equations.syntax import Call, Joined, Minus, Node, Number, Operation, Statement, Symbol, walk
+from neuramosaic.codegen.sketch.equations.syntax import (
+    Call,
+    Joined,
+    Minus,
+    Node,
+    Number,
+    Operation,
+    Statement,
+    Symbol,
+    walk,
+)
 from neuramosaic.codegen.sketch.equations.terms import Term
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 from neuramosaic.components.card import Card
@@ -20,10 +30,18 @@ from neuramosaic.components.spec import Slot
 
 _POSITIONS = frozenset(["t", "i", "n", "s", "j", "tau", "m"])
 _OUTPUTS = ("y", "Y", "out", "output", "o", "O")
-_PER_HEAD = re.compile(r"\b(?:per|each|every) (?:attention )?head\b|\bhead by head\b|\binto (?:\w+ )?heads\b|\bfor head\b|\bof head\b")
-_NUMBER_PER_HEAD = re.compile(r"\b(?:one|a) (?:number|scalar|value|gate) (?:per|for each|for every) head|\bscalar per head")
-_HIDDEN = re.compile(r"\b(?:with|of|has|have|,)\s+([\w */+()\\]+?) hidden (?:units|elements|channels|features|size|dimensions)")
-_ELEMENTS = re.compile(r"(?:each of|each with|with|has|have|of|,)\s+([\w */+()]+?) (?:elements|units|channels|features)(?! per (?!head))")
+_PER_HEAD = re.compile(
+    r"\b(?:per|each|every) (?:attention )?head\b|\bhead by head\b|\binto (?:\w+ )?heads\b|\bfor head\b|\bof head\b"
+)
+_NUMBER_PER_HEAD = re.compile(
+    r"\b(?:one|a) (?:number|scalar|value|gate) (?:per|for each|for every) head|\bscalar per head"
+)
+_HIDDEN = re.compile(
+    r"\b(?:with|of|has|have|,)\s+([\w */+()\\]+?) hidden (?:units|elements|channels|features|size|dimensions)"
+)
+_ELEMENTS = re.compile(
+    r"(?:each of|each with|with|has|have|of|,)\s+([\w */+()]+?) (?:elements|units|channels|features)(?! per (?!head))"
+)
 _TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of |width )?(\d+)|width (\d+)|last (\d+) (?:positions|tokens)")
 _EXPANSIONS = ("expansion", "expand", "ratio", "mult", "multiplier", "hidden_mult", "expansion_factor")
 _SIZE_NAMES = ("d", "hd", "d_h", "d_k", "d_v", "d_head", "D", "K_size")
@@ -89,7 +107,9 @@ class _Reading:
             assert isinstance(name, Symbol)
             self._functions[name.name] = (statement.parameters, statement.right[0])
             return
-        rights = statement.right if len(statement.right) == len(statement.left) else statement.right * len(statement.left)
+        rights = (
+            statement.right if len(statement.right) == len(statement.left) else statement.right * len(statement.left)
+        )
         if len(statement.right) == 1 < len(statement.left):  # a, b = W x
             parts = tuple(item for item in statement.left if isinstance(item, Symbol))
             self._cut(statement, parts, statement.right[0])
@@ -209,7 +229,11 @@ class _Reading:
         self._lines.append(f"{written} = {text}")
         if text.startswith("normalize(") and text.endswith(")"):
             self._normalised.add(written)
-        if isinstance(term.node, ast.Call) and isinstance(term.node.func, ast.Name) and term.node.func.id in ("sigmoid", "exp"):
+        if (
+            isinstance(term.node, ast.Call)
+            and isinstance(term.node.func, ast.Name)
+            and term.node.func.id in ("sigmoid", "exp")
+        ):
             self._gates.add(written)
         return replace(term, node=ast.Name(written), parts=(), transposed=False,
                        role=term.role if term.role in ("numbers",) else "")  # fmt: skip
@@ -305,7 +329,11 @@ class _Reading:
         if elements and not context.depth:
             found = elements
             if statement is not None:
-                count = next((len(item.items) for item in statement.left if isinstance(item, Joined)), 1) if statement else 1
+                count = (
+                    next((len(item.items) for item in statement.left if isinstance(item, Joined)), 1)
+                    if statement
+                    else 1
+                )
                 found = found.replace("head_dim", "inner") if self.has_heads else found
                 return found if count == 1 else f"{count} * {found}"
         if statement is not None and any(isinstance(item, Joined) for item in statement.left):
@@ -330,14 +358,18 @@ class _Reading:
         named = [item for item in _EXPANSIONS if item in self.hyperparameters]
         if not named or re.search(rf"\b{named[0]}\b", self._text):
             return None
-        is_output = any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in context.statement.left) if (
-            context.statement
-        ) else False
+        is_output = (
+            any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in context.statement.left)
+            if (context.statement)
+            else False
+        )
         return None if is_output and not context.depth else f"{named[0]} * d_model"
 
     def taps(self, context: Context) -> ast.expr | None:
         """Return the number of taps that a convolution without one has."""
-        named = [item for item in ("kernel", "taps", "width", "kernel_size", "conv_width") if item in self.hyperparameters]
+        named = [
+            item for item in ("kernel", "taps", "width", "kernel_size", "conv_width") if item in self.hyperparameters
+        ]
         if named:
             return ast.Name(named[0])
         said = _TAPS.search(context.remark) or _TAPS.search(self._text)
@@ -373,6 +405,3 @@ def _python_name(name: str, taken: frozenset[str]) -> str:
     clean = re.sub(r"\W", "_", name)
     reserved = clean in taken or function(clean) is not None or clean in ("f", "block", "d_model", "inner", "head_dim")
     return f"{clean}_value" if reserved or re.fullmatch(r"[WUV](?:_\w+)?", clean) else clean
-
-
-

@@ -7,7 +7,17 @@ from collections.abc import Collection, Iterable
 
 from neuramosaic.codegen.sketch.equations.names import BEYOND
 from neuramosaic.codegen.sketch.equations.parser import Parser
-from neuramosaic.codegen.sketch.equations.syntax import Call, Cases, Compared, Joined, Minus, Node, Number, Statement, Symbol
+from neuramosaic.codegen.sketch.equations.syntax import (
+    Call,
+    Cases,
+    Compared,
+    Joined,
+    Minus,
+    Node,
+    Number,
+    Statement,
+    Symbol,
+)
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError, normalised
 
 _BEYOND = re.compile(BEYOND, re.IGNORECASE)

@@ -28,11 +28,7 @@ _PRODUCTS = ("side", "*", "@", "cdot")
 
 def is_before(node: Node, name: str, query: str) -> bool:
     """Whether a part is the state before: `h_{t-1}`."""
-    return (
-        isinstance(node, Symbol)
-        and node.name == name
-        and Operation("-", Symbol(query), Number("1")) in node.indices
-    )
+    return isinstance(node, Symbol) and node.name == name and Operation("-", Symbol(query), Number("1")) in node.indices
 
 
 def has_before(node: Node, name: str, query: str) -> bool:
@@ -47,7 +43,8 @@ def recurrence(meaning: Meaning, name: str, right: Node, context: Context) -> Te
         NotReadError: If it is none that can be scanned: linear in the state before, and element by element.
     """
     if any(
-        isinstance(item, Symbol) and item.name == name and not is_before(item, name, context.query) for item in walk(right)
+        isinstance(item, Symbol) and item.name == name and not is_before(item, name, context.query)
+        for item in walk(right)
     ):
         raise NotReadError(f"{name}, defined by more than the state before")
     old: list[list[Node]] = []
@@ -165,14 +162,20 @@ def _matrix(meaning: Meaning, old: list[list[Node]], rest: list[Term], context: 
     plain_value = _without(value, strength)
     parts = (key, plain_value, strength, *decay_parts) if key_first else (plain_value, key, strength, *decay_parts)
     if not key_first:  # S = v k^T: the state is read by keys from the right
-        return Term(rest[0].node, "state", "q", parts=(key, plain_value, strength, *decay_parts), role="delta", transposed=True)
+        return Term(
+            rest[0].node, "state", "q", parts=(key, plain_value, strength, *decay_parts), role="delta", transposed=True
+        )
     return Term(rest[0].node, "state", "q", parts=parts, role="delta")
 
 
 def _strength(scaled: Term, key: Term) -> Term | None:
     """Return b of `b k`; None if it is no such product."""
     node = scaled.node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and ast.unparse(node.right) == ast.unparse(key.node):
+    if (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Mult)
+        and ast.unparse(node.right) == ast.unparse(key.node)
+    ):
         return Term(node.left, "sequence", "q", role="numbers")
     return None
 

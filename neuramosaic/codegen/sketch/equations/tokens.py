@@ -18,7 +18,9 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
     "psi omega"
 ).split()
-GREEK = frozenset([*_GREEK, "varepsilon", "varphi", "vartheta", "ell", "eps", "lam", *(name.title() for name in _GREEK)])
+GREEK = frozenset(
+    [*_GREEK, "varepsilon", "varphi", "vartheta", "ell", "eps", "lam", *(name.title() for name in _GREEK)]
+)
 _SUBSCRIPTS = {
     "\u2090": "a", "\u2091": "e", "\u2095": "h", "\u1d62": "i", "\u2c7c": "j", "\u2096": "k", "\u2097": "l",
     "\u2098": "m", "\u2099": "n", "\u2092": "o", "\u209a": "p", "\u1d63": "r", "\u209b": "s", "\u209c": "t",
@@ -45,7 +47,9 @@ _SILENT = re.compile(
 _TRANSPARENT = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|mathit|vec|mathsf|mathtt|mathcal|mathscr|mathbb|pmb)\s*(?:\{\s*(\w+|\\\w+)\s*\}|(\w))"
 )
-_WORDS = re.compile(r"\\(?:mathrm|text|textrm|textit|textsf|texttt|mbox|operatorname\*?|rm|textbf)\s*\{\s*([^{}]*?)\s*\}")
+_WORDS = re.compile(
+    r"\\(?:mathrm|text|textrm|textit|textsf|texttt|mbox|operatorname\*?|rm|textbf)\s*\{\s*([^{}]*?)\s*\}"
+)
 _ACCENT = re.compile(
     r"\\(hat|tilde|bar|widehat|widetilde|overline|dot)\s*(?:\{\s*\\?(?:mathbf\{)?(\w+)\}?\s*\}|(?:\\(\w+)|(\w)))"
 )
@@ -102,7 +106,9 @@ def normalised(text: str) -> str:
     text = text.replace("\ue000", "\\\\").replace("\\{", "(").replace("\\}", ")")
     text = text.replace("&", "," if "\\begin" in text else " ")
     text = re.sub(r"\b(RMS|Layer|L2|rms|layer)[ -](Norm|norm|normalization)\b", r"\1\2", text)
-    text = re.sub(r"\b(rms|layer|l2|L2|RMS|leaky|causal|log)_(norm|Norm|relu|conv1d|conv|sigmoid|normalize)\b", r"\1\2", text)
+    text = re.sub(
+        r"\b(rms|layer|l2|L2|RMS|leaky|causal|log)_(norm|Norm|relu|conv1d|conv|sigmoid|normalize)\b", r"\1\2", text
+    )
     text = re.sub(r"\btop_k(?=\()", "topk", text)
     text = re.sub(r"\btop[- ]k\b(?=\s*\()|\bTop[_ -]?K\b", "topk", text)
     return text
