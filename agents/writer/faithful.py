@@ -17,8 +17,8 @@ from neuramosaic.components.spec import Slot
 
 #: Functions that equations name, and how code may spell them.
 _SPELLINGS = {
-    "sigmoid": "sigmoid", "silu": "silu|swish", "tanh": "tanh", "relu": "relu", "gelu": "gelu", "softplus": "softplus",
-    "elu": r"\belu|\.elu", "softmax": "softmax|attention", "cos": "cosine|normalize|cos",
+    "sigmoid": "sigmoid|silu|swish", "silu": "silu|swish", "tanh": "tanh", "relu": "relu", "gelu": "gelu",
+    "softplus": "softplus", "elu": r"\belu|\.elu", "softmax": "softmax|attention", "cos": "cosine|normalize|cos",
     "exp": "exp|softmax|weighted_mean",
     "rms_norm": "rms_norm|square", "max": "max", "log": "log", "sqrt": r"sqrt|\*\* ?0\.5|norm|attention",
 }  # fmt: skip

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from neuramosaic.codegen.sketch.equations.declared import declared
 from neuramosaic.codegen.sketch.equations.names import function
-from neuramosaic.codegen.sketch.equations.states import decays
 from neuramosaic.codegen.sketch.equations.statements import definitions
+from neuramosaic.codegen.sketch.equations.states import decays
 from neuramosaic.codegen.sketch.equations.syntax import (
     Call,
     Joined,
@@ -170,7 +170,7 @@ def _learned(
 
 def _sums(found: list[Statement]) -> bool:
     return any(
-        isinstance(item, (Over, Call)) and (isinstance(item, Over) or item.name in ("softmax", "cumsum", "mean"))
+        (isinstance(item, (Over, Call)) and (isinstance(item, Over) or item.name in ("softmax", "cumsum", "mean")))
         or (isinstance(item, Symbol) and any(isinstance(index, Operation) for index in item.indices))
         for statement in found
         for part in statement.right

@@ -1,5 +1,6 @@
 """Cards in the notations of several fields, each with the function that its equations mean."""
 
+# ruff: noqa: RUF001 - signs as authors write them
 from __future__ import annotations
 
 import math
@@ -243,7 +244,8 @@ def _(x, p):
     return scan(torch.exp(-F.softplus(x @ p["W_a"].T)), x @ p["W_v"].T) @ p["W_o"].T
 
 
-@case("token shift", r"\tilde{x}_t = \mu \odot x_t + (1 - \mu) \odot x_{t-1}, with a learned vector mu that starts at 1/2",
+@case("token shift",
+    r"\tilde{x}_t = \mu \odot x_t + (1 - \mu) \odot x_{t-1}, with a learned vector mu that starts at 1/2",
       r"y_t = W_o \, \mathrm{SiLU}(W_v \tilde{x}_t)")  # fmt: skip
 def _(x, p):
     return F.silu((p["mu"] * x + (1 - p["mu"]) * before(x)) @ p["W_v"].T) @ p["W_o"].T
@@ -285,7 +287,8 @@ def _(x, p):
     return (v + before(v) + before(v, 2)) @ p["W_o"].T
 
 
-@case("attention free", r"y_t = W_o \left( \sigma(q_t) \odot \frac{\sum_{s \le t} \exp(k_s) \odot v_s}{\sum_{s \le t} \exp(k_s)} \right)",
+@case("attention free",
+    r"y_t = W_o \left( \sigma(q_t) \odot \frac{\sum_{s \le t} \exp(k_s) \odot v_s}{\sum_{s \le t} \exp(k_s)} \right)",
       "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t")  # fmt: skip
 def _(x, p):
     q, k, v = (x @ p[f"W_{n}"].T for n in "qkv")
@@ -311,7 +314,8 @@ def _(x, p):
 @case(
     "heads by superscript",
     r"q_t^{(h)} = W_q^{(h)} x_t, \quad k_t^{(h)} = W_k^{(h)} x_t, \quad v_t^{(h)} = W_v^{(h)} x_t",
-    r"o_t^{(h)} = \sum_{s \leq t} \operatorname{softmax}_s\left( \frac{\langle q_t^{(h)}, k_s^{(h)} \rangle}{\sqrt{d}} \right) v_s^{(h)}",
+    r"o_t^{(h)} = \sum_{s \leq t} \operatorname{softmax}_s\left( "
+    r"\frac{\langle q_t^{(h)}, k_s^{(h)} \rangle}{\sqrt{d}} \right) v_s^{(h)}",
     r"y_t = W_o \, \mathrm{concat}_h(o_t^{(h)})",
     heads=2,
 )
@@ -363,7 +367,8 @@ def _(x, p):
 
 @case(
     "cosine with a temperature", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, per head",
-    "w_ts = softmax_s(tau * cos(q_t, k_s)), with one learned number tau starting at 2", "y_t = W_o sum_s w_ts v_s", heads=2,
+    "w_ts = softmax_s(tau * cos(q_t, k_s)), with one learned number tau starting at 2", "y_t = W_o sum_s w_ts v_s",
+    heads=2,
 )  # fmt: skip
 def _(x, p):
     q, k, v = heads_of(x, p)
@@ -392,7 +397,8 @@ def _(x, p):
 
 @case(
     "powers of scores", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, per head",
-    r"o_t = \frac{\sum_{s \le t} (q_t^\top k_s)^2 v_s}{\sum_{s \le t} (q_t^\top k_s)^2 + \epsilon}", "y_t = W_o o_t", heads=2,
+    r"o_t = \frac{\sum_{s \le t} (q_t^\top k_s)^2 v_s}{\sum_{s \le t} (q_t^\top k_s)^2 + \epsilon}", "y_t = W_o o_t",
+    heads=2,
 )  # fmt: skip
 def _(x, p):
     q, k, v = heads_of(x, p)
@@ -494,7 +500,8 @@ def _(x, p):
 @case(
     "learned slots", "q_t = W_q x_t, per head, d elements per head",
     "p_t = softmax(K_h q_t / sqrt(d)) over the slots, with a learned matrix K_h of m x d per head",
-    "o_t = p_t V_h, with a learned matrix V_h of m x d per head", "y_t = W_o concat_h(o_t)", slot="channel", heads=2, m=5,
+    "o_t = p_t V_h, with a learned matrix V_h of m x d per head", "y_t = W_o concat_h(o_t)", slot="channel",
+    heads=2, m=5,
 )  # fmt: skip
 def _(x, p):
     q = split(x @ p["W_q"].T, 2)
@@ -506,13 +513,15 @@ def _(x, p):
 # -- modulators --------------------------------------------------------------------------------------------------------
 
 
-@case("a scaled branch", r"y = x + \alpha \odot f(\mathrm{RMSNorm}(x)), where f is the block and alpha is a learned vector",
+@case("a scaled branch",
+    r"y = x + \alpha \odot f(\mathrm{RMSNorm}(x)), where f is the block and alpha is a learned vector",
       slot="modulator")  # fmt: skip
 def _(x, p):
     return x + p["alpha"] * (rms(x) @ p["block"].T)
 
 
-@case("a gate around", r"g_t = \sigma(W_g x_t + b_g)", r"y_t = g_t \odot f(x)_t + (1 - g_t) \odot x_t, where f is the block",
+@case("a gate around", r"g_t = \sigma(W_g x_t + b_g)",
+      r"y_t = g_t \odot f(x)_t + (1 - g_t) \odot x_t, where f is the block",
       slot="modulator")  # fmt: skip
 def _(x, p):
     g = torch.sigmoid(x @ p["W_g"].T + p["b_g"])

@@ -71,7 +71,8 @@ def test_what_is_read_computes_what_the_equations_say(case: Case) -> None:
         (["y_t = W_o sum_(s<t) x_s"], "without the present"),
         (["q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t", "y_t = q_t . k_t v_t"], "a dot before several vectors"),
         (["y_t = a_t * x_t", "a_t = y_t + 1"], "circle|by itself"),
-        (["S_t = S_{t-1} + k_t v_t^T", "k_t, v_t, q_t = W_k x_t, W_v x_t, W_q x_t", "y_t = q_t S_{t-1}"], "before it is written"),
+        (["S_t = S_{t-1} + k_t v_t^T", "k_t, v_t, q_t = W_k x_t, W_v x_t, W_q x_t", "y_t = q_t S_{t-1}"],
+        "before it is wr"),
         (
             ["k_t, v_t, q_t = W_k x_t, W_v x_t, W_q x_t", "b_t = sigmoid(w_b x_t)",
              "S_t = (I - b_t k_t k_t^T) S_{t-1} + b_t k_t v_t^T", "y_t = q_t S_t"],
@@ -121,9 +122,12 @@ def test_another_form_of_the_same_is_passed_over() -> None:
 
 
 _PIECES = st.sampled_from(
-    "x_t y_t h_(t-1) S_t S_(t-1) k_t v_t^T q_t = + - * / ( ) [ ] { } , ; . | || ' ^ _ ** sum_s sum_(s<=t) sum_(i<K) w_i "
-    "x_(t-i) softmax_s cos( W_o W max_( phi(z) I (I log where with elsewhere over softmax 1/t 007 1e9 \\frac \\lambda _ts "
-    "\\begin{cases} \\end{cases} \\\\ & \\sqrt \\hat{ \\top N(0, learned number of D elements in R^ \u03b1 \u00b2 \u2211 \u1d40".split()
+    "x_t y_t h_(t-1) S_t S_(t-1) k_t v_t^T q_t = + - * / ( ) [ ] { } , ; . | || ' ^ _ ** sum_s sum_(s<=t) "
+    "sum_(i<K) w_i "
+    "x_(t-i) softmax_s cos( W_o W max_( phi(z) I (I log where with elsewhere over softmax 1/t 007 1e9 "
+    "\\frac \\lambda _ts "
+    "\\begin{cases} \\end{cases} \\\\ & \\sqrt \\hat{ \\top N(0, "
+    "learned number of D elements in R^ \u03b1 \u00b2 \u2211 \u1d40".split()
 )
 
 

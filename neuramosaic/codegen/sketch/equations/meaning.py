@@ -290,7 +290,7 @@ class Meaning:
         pending: list[Term] = []
         for term in reversed(terms):  # maps are applied to the vector that stands right behind them
             if term.kind == "map":
-                if left and _is_scalar(left[0]) or (left and left[0].kind in ("state", "pair", "weighted")):
+                if (left and _is_scalar(left[0])) or (left and left[0].kind in ("state", "pair", "weighted")):
                     left = [multiplied(left)]
                 if left and left[0].kind == "sequence" and not left[0].transposed:
                     left[0] = self._mapped(term, left[0], context)
@@ -347,7 +347,7 @@ class Meaning:
         return self._key(symbol, context) in ("x", "X") or self.known.defined(self._key(symbol, context))
 
     def map_name(self, symbol: Node, label: str = "") -> str:
-        """Return the name of the map that a symbol stands for, in a convolution or a sum with the number of its term."""
+        """Return the name of the map that a symbol stands for, with the number of its term in a sum."""
         assert isinstance(symbol, Symbol)
         bare = Symbol(symbol.name, tuple(item for item in symbol.indices if _is_label(item)))
         return _map_name("_".join(item for item in (self._key(bare, Context()), label) if item))
@@ -534,7 +534,7 @@ class Meaning:
         elif isinstance(node.order, Symbol) and node.order.name in ("infinity", "inf"):
             made = called("amax", called("abs", value))
         else:
-            order = self.term(node.order, context)  # type: ignore[arg-type]
+            order = self.term(node.order, context)
             if order.kind != "number":
                 raise NotReadError("a length of a learned order")
             power = called("sum", ast.BinOp(called("abs", value), ast.Pow(), order.node))
@@ -569,7 +569,8 @@ class Meaning:
     def _is_seen(self, condition: Compared, context: Context) -> bool | None:
         """Whether a condition says that a position has been seen (True), or has not (False); None if neither."""
         query, key = Symbol(context.query), Symbol(context.key)
-        sides = {(key, query): 1, (query, key): -1}.get((condition.left, condition.right))  # type: ignore[call-overload]
+        orders: dict[tuple[Node, Node], int] = {(key, query): 1, (query, key): -1}
+        sides = orders.get((condition.left, condition.right))
         if sides is None:
             return None
         if condition.sign in ("<=", ">="):

@@ -306,7 +306,7 @@ class Parser:
         raise NotReadError(f"`{self.near()}` is no expression that is known")
 
     def _argument(self) -> Node:
-        """Parse what LaTeX's \\frac and \\sqrt take: a group, or one sign."""
+        """Parse what a fraction or a root of LaTeX takes: a group, or one sign."""
         if self.peek() in ("{", "("):
             return self._bracket()
         if re.fullmatch(r"\d\d", self.peek()):  # \frac12
@@ -496,9 +496,9 @@ class Parser:
             power = self._argument()
         if self.peek() == "over":
             self.take()
-            index, *bounds = self._bounds()
+            index, low, low_open, high, high_open = self._bounds()
             self.accept("of")
-            indices = (Over("range", index, *bounds, Number("0")),)  # type: ignore[arg-type]
+            indices = (Over("range", index, low, low_open, high, high_open, Number("0")),)
         if self.peek() in ("(", "{", "["):
             opening = self.take().text
             closing = {"(": ")", "{": "}", "[": "]"}[opening]
@@ -528,9 +528,9 @@ class Parser:
 
     def _range_index(self) -> Node:
         closing = {"{": "}", "(": ")"}[self.take().text]
-        index, *bounds = self._bounds(closing)
+        index, low, low_open, high, high_open = self._bounds(closing)
         self.expect(closing)
-        return Over("range", index, *bounds, Number("0"))  # type: ignore[arg-type]
+        return Over("range", index, low, low_open, high, high_open, Number("0"))
 
     def _over(self, kind: str) -> Node:
         self.expect("_")

@@ -10,8 +10,8 @@ from neuramosaic.codegen.sketch.equations.declared import declared, size
 from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
 from neuramosaic.codegen.sketch.equations.names import function
 from neuramosaic.codegen.sketch.equations.products import weights_of
-from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
+from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
 from neuramosaic.codegen.sketch.equations.syntax import (
     Call,
     Joined,
@@ -240,7 +240,7 @@ class _Reading:
 
     def _cut_part(self, definition: _Definition, context: Context) -> Term:
         assert definition.part is not None
-        place, count = definition.part
+        count = definition.part[1]
         parts = next(
             parts for _, right, parts in self._groups.values()
             if right is definition.right and definition.left in parts

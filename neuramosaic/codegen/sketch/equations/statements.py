@@ -44,8 +44,10 @@ def defined_words(equations: Iterable[str]) -> set[str]:
     words: set[str] = set()
     for text in equations:
         for found in _DEFINED.finditer(text):
-            words |= {re.match(r"[A-Za-z][A-Za-z0-9]*", item.strip(" [("))[0] for item in re.split(r"[,;]", found[1])
-                      if re.match(r"[A-Za-z]", item.strip(" [(]")) and " " not in item.strip(" [(])")}  # type: ignore[index]  # fmt: skip
+            for item in re.split(r"[,;]", found[1]):
+                bare = item.strip(" [(])")
+                if " " not in bare and (word := re.match(r"[A-Za-z][A-Za-z0-9]*", bare)):
+                    words.add(word[0])
     return words
 
 
@@ -123,7 +125,8 @@ class _Reader:
             items = [self._defined()]
             while parser.accept(","):
                 items.append(self._defined())
-            parser.accept(":=") or parser.expect("=")
+            if not parser.accept(":="):
+                parser.expect("=")
         except NotReadError:
             parser.at = start
             return None

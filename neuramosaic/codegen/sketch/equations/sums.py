@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -226,7 +227,7 @@ def _steps(item: Node, index: str, context: Context) -> tuple[int, int] | None:
     return None
 
 
-def _factors(node: Node, index: str, back: list[Node]) -> tuple[list[Node], list[Node], list[Node]]:
+def _factors(node: Node, index: str, back: Sequence[Node]) -> tuple[list[Node], list[Node], list[Node]]:
     """Return the weights, the maps and the values of a convolution."""
     if isinstance(node, Operation) and node.sign in ("*", "side", "cdot", "@") and node not in back:
         left, right = _factors(node.left, index, back), _factors(node.right, index, back)
@@ -260,7 +261,7 @@ def _at(node: Node, index: str, place: int) -> Node:
     """Return a part with a number in the place of an index."""
     if node == Symbol(index):
         return Number(str(place))
-    changed = {}
+    changed: dict[str, object] = {}
     for name, value in vars(node).items():
         if isinstance(value, Node):
             changed[name] = _at(value, index, place)

@@ -41,8 +41,8 @@ _UNICODE = {
 }  # fmt: skip
 #: What changes nothing of what an equation says.
 _SILENT = re.compile(
-    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle|textstyle|nonumber|limits|,|;|!|:| "
-    r"|quad|qquad)(?![A-Za-z])|\$|~"
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle|textstyle|nonumber|limits|,|;|!|:"
+    r"| |quad|qquad)(?![A-Za-z])|\$|~"
 )
 _TRANSPARENT = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|mathit|vec|mathsf|mathtt|mathcal|mathscr|mathbb|pmb)\s*(?:\{\s*(\w+|\\\w+)\s*\}|(\w))"
