@@ -71,8 +71,9 @@ def declared(equations: Iterable[str], names: Collection[str]) -> Declared:
     found = Declared()
     for equation in equations:
         text = normalised(equation)
+        plain = re.sub(r"\s+in\s+[(\[]\s*-?\d[^)\]]*[)\]](?!\s*\^)|\s+in\s+R(?!\w|\s*\^)", " ", text)
         for pattern in (_LEARNED, _IS_LEARNED):
-            for match in pattern.finditer(text):
+            for match in pattern.finditer(plain):
                 _learned(found, match, names, is_behind=pattern is _IS_LEARNED)
         for match in _IN_SPACE.finditer(text):
             shape = match["braced"] or match["bracketed"] or match["one"] or "1"

@@ -33,6 +33,7 @@ from neuramosaic.codegen.sketch.equations.terms import Term, called, combined, n
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 
 _SCALES = ("g", "gamma", "scale", "w", "s")
+_ALONG = (Symbol("h"), Symbol("d"), Symbol("c"))
 _HEAD_SIZES = ("d", "hd", "head_dim")
 _MODEL_SIZES = ("D", "d_model", "dmodel", "d_m")
 _HEAD_SIZE_LABELS = ("k", "h", "v", "head", "q", "qk")
@@ -200,6 +201,10 @@ class Meaning:
             return dot(plain(left), plain(right_term))
         if sign == "outer":
             return outer(plain(left), replace(right_term, transposed=True))
+        if sign in ("odot", "*") and "map" in (left.kind, right_term.kind):
+            matrix = left if left.kind == "map" else right_term
+            if sign == "odot" or not ast.unparse(matrix.node).startswith(("W", "U", "V")) or "W_" in _made_up(matrix):
+                raise NotReadError("a product element by element with what looks like a matrix")
         if left.kind == "map" or (right_term.kind == "map" and left.kind == "sequence"):
             return self._chained([left, right_term], context)
         both = left.kind in ("sequence", "vector") and right_term.kind in ("sequence", "vector")
@@ -495,6 +500,8 @@ class Meaning:
         per_head = Symbol("h") in symbol.indices and known.has_heads
         if known.function(symbol.name) is not None or symbol.name in ("f", "F", "phi", "psi", "sigma", "varphi"):
             raise NotReadError(f"{symbol.name}, a function that is not said")
+        if any(item not in _ALONG and self._position(symbol, item, context) for item in symbol.indices):
+            raise NotReadError(f"{key} at a position, which no equation defines")
         kind = known.declared.kinds.get(key) or known.declared.kinds.get(symbol.name, "")
         if len(known.declared.sizes.get(key, ())) > 1:
             kind = "matrix"
@@ -638,6 +645,12 @@ def _is_nothing(node: Node) -> bool:
     """Whether a value is 0 or minus infinity, which later positions have."""
     inner = node.inner if isinstance(node, Minus) else None
     return node == Number("0") or (isinstance(inner, Symbol) and inner.name in ("infinity", "inf"))
+
+
+def _made_up(matrix: Term) -> str:
+    """Return the name of a map if this reader gave it the W that it begins with."""
+    name = ast.unparse(matrix.node)
+    return name if re.match(r"W_[A-Z]", name) else ""
 
 
 def _is_scalar(term: Term) -> bool:

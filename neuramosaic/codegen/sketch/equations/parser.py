@@ -156,7 +156,7 @@ class Parser:
             sign = self.peek()
             if sign in ("*", "@", ".*"):
                 self.take()
-                value = Operation("@" if sign == "@" else "*", value, self._signed_side())
+                value = Operation({".*": "odot"}.get(sign, sign), value, self._signed_side())
             elif sign == "/":
                 self.take()
                 value = Operation("/", value, self._divisor())

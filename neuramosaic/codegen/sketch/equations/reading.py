@@ -319,6 +319,12 @@ class _Reading:
             return "inner" if self.has_heads and said == "head_dim" and not name.endswith("_per_head") else said
         remark = context.remark
         statement = context.statement
+        left = statement.left[0] if statement is not None and len(statement.left) == 1 else None
+        if isinstance(left, Symbol) and not context.depth and not context.bound:
+            if self.declared.kinds.get(_key(left)) == "unknown":
+                raise NotReadError(f"{left.name}, of a size that nothing says")
+            if len(said := self.declared.sizes.get(_key(left), ())) == 1:  # h in R^{4D}
+                return said[0].replace("head_dim", "inner") if self.has_heads else said[0]
         if _NUMBER_PER_HEAD.search(remark):
             return "heads" if self.has_heads else "1"
         for place in range(len(remark)):

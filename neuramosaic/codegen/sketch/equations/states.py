@@ -23,7 +23,7 @@ from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 if TYPE_CHECKING:
     from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
 
-_PRODUCTS = ("side", "*", "@", "cdot")
+_PRODUCTS = ("side", "*", "odot", "@", "cdot")
 
 
 def is_before(node: Node, name: str, query: str) -> bool:

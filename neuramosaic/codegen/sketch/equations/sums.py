@@ -220,7 +220,7 @@ def _steps(item: Node, index: str, context: Context) -> tuple[int, int] | None:
             continue
         if place.right == Symbol(index):
             return 1, offset
-        if isinstance(place.right, Operation) and place.right.sign in ("side", "*", "cdot"):
+        if isinstance(place.right, Operation) and place.right.sign in ("side", "*", "odot", "cdot"):
             factors = (place.right.left, place.right.right)
             if Symbol(index) in factors and isinstance(factors[0], Number):
                 return int(factors[0].text), offset
@@ -229,7 +229,7 @@ def _steps(item: Node, index: str, context: Context) -> tuple[int, int] | None:
 
 def _factors(node: Node, index: str, back: Sequence[Node]) -> tuple[list[Node], list[Node], list[Node]]:
     """Return the weights, the maps and the values of a convolution."""
-    if isinstance(node, Operation) and node.sign in ("*", "side", "cdot", "@") and node not in back:
+    if isinstance(node, Operation) and node.sign in ("*", "odot", "side", "cdot", "@") and node not in back:
         left, right = _factors(node.left, index, back), _factors(node.right, index, back)
         return left[0] + right[0], left[1] + right[1], left[2] + right[2]
     if isinstance(node, Symbol) and Symbol(index) in node.indices:

@@ -33,7 +33,7 @@ _SUPERSCRIPTS = {
 }  # fmt: skip
 _MARKS = {"\u0303": "tilde", "\u0302": "hat", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot"}
 _UNICODE = {
-    "\u2299": " * ", "\u2218": " * ", "\u00d7": " * ", "\u00b7": " \\cdot ", "\u22c5": " \\cdot ", "\u2217": " * ",
+    "\u2299": " .* ", "\u2218": " .* ", "\u00d7": " * ", "\u00b7": " \\cdot ", "\u22c5": " \\cdot ", "\u2217": " * ",
     "\u2297": " \\otimes ", "\u2212": "-", "\u2264": "<=", "\u2265": ">=", "\u2211": "sum", "\u220f": "prod",
     "\u221a": " sqrt ", "\u22a4": "\\top ", "\u2225": "||", "\u2016": "||", "\u27e8": "\\langle ",
     "\u27e9": "\\rangle ", "\u2208": " in ", "\u211d": "R", "\u221e": "infinity", "\u2254": "=", "\u225c": "=",
@@ -54,7 +54,7 @@ _ACCENT = re.compile(
     r"\\(hat|tilde|bar|widehat|widetilde|overline|dot)\s*(?:\{\s*\\?(?:mathbf\{)?(\w+)\}?\s*\}|(?:\\(\w+)|(\w)))"
 )
 _COMMANDS = {
-    "odot": " * ", "circ": " * ", "times": " * ", "ast": " * ", "star": " * ", "cdot": " \\cdot ", "le": "<=",
+    "odot": " .* ", "circ": " .* ", "times": " * ", "ast": " * ", "star": " * ", "cdot": " \\cdot ", "le": "<=",
     "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">", "in": " in ",
     "lVert": "||", "rVert": "||", "Vert": "||", "|": "||", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
     "sum": "sum", "prod": "prod", "max": "max", "min": "min", "ldots": "...", "dots": "...", "cdots": "...",
