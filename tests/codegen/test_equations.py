@@ -87,6 +87,8 @@ def test_what_is_read_computes_what_the_equations_say(case: Case) -> None:
         (["y_t = W_o (W_q x_t + sum_(s<=t) v_s / n_t)", "v_t = W_v x_t", "n_t = |v_t|_q"], "."),
         (["y_t = " + "(" * 60 + "x_t" + ")" * 60], "nested"),
         (["y_t = W x_t", "an equation of more than a thousand signs: z = " + "x + " * 300], "characters"),
+        (["y_t = W_o (a_t / (1 + |a_t|)), a_t = W x_t"], "its length or that of each element"),
+        (["y_t = W x_t + d x_t"], "a size or learned"),
         (["y_t = W_o softmax(q_t K_t^T) V_t", "q_t = W_q x_t"], "at a position, which no equation defines"),
         ([r"y_t = A \odot x_t"], "element by element with what looks like a matrix"),
         (["h_t = silu(W_g x_t), h_t in R^n", "y_t = W_d h_t"], "of a size that nothing says"),
@@ -124,6 +126,11 @@ def test_sizes_and_kinds_are_those_that_the_words_say() -> None:
     assert lines[0] == "h = silu(W_g(x, 4 * d_model)) * W_u(x, 4 * d_model)"
     lines = read_equations(card("y_t = beta x_t, where beta in (0, 1) is a learned scalar"))
     assert lines[0] == "beta = param_number(0.0)"
+
+
+def test_a_transposed_map_goes_the_other_way() -> None:
+    lines = read_equations(card("y_t = x_t + U V^T x_t, with U, V of D x rank", slot="channel", rank=4))
+    assert lines == ["return x + U(V(x, rank), d_model)"]
 
 
 def test_another_form_of_the_same_is_passed_over() -> None:

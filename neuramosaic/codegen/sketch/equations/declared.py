@@ -40,6 +40,10 @@ _ELEMENTS = re.compile(
     r"(?:of|with|has|have)\s+(?P<size>[^,;]*?)\s+(?:elements|units|channels|features|entries|dimensions)\b"
 )
 _MATRIX = re.compile(r"\bof\s+(?P<rows>[\w() /*]+?)\s+(?:x|by|\*)\s+(?P<columns>[\w() /*]+?)(?=\s+per|\s+for|[,;.]|$)")
+_SHAPED = re.compile(
+    rf"\b(?:with|and|where|,)\s+(?P<names>{_NAMES})\s+(?:are\s+|is\s+)?of\s+(?:size\s+|shape\s+)?"
+    r"(?P<rows>[\w() /*]+?)\s+(?:x|by|\*)\s+(?P<columns>[\w() /*]+?)(?=\s+per|\s+for|[,;.]|$)"
+)
 _MAPS = re.compile(rf"\b(?P<name>{_NAME})\s+maps\s+(?P<before>[^,;.]+?)\s+to\s+(?P<after>[^,;.]+?)\s*(?=[,;.]|$|and)")
 _FUNCTIONS = {"log": math.log, "sqrt": math.sqrt, "exp": math.exp}
 
@@ -89,6 +93,12 @@ def declared(equations: Iterable[str], names: Collection[str]) -> Declared:
                     found.kinds.setdefault(name, "space" if len(sizes) == 1 else "matrix")
         for match in re.finditer(rf"(?P<names>{_NAMES})\s+in\s+[(\[]\s*0\s*,\s*1\s*[)\]]\s*\^", text):
             found.kinds |= dict.fromkeys(listed(match["names"]), "unknown")
+        for match in _SHAPED.finditer(text):
+            shape = tuple(size(match[part], names) for part in ("rows", "columns"))
+            if all(shape):
+                for name in listed(match["names"]):
+                    found.sizes.setdefault(name, tuple(part for part in shape if part))
+                    found.kinds.setdefault(name, "matrix")
         for match in _MAPS.finditer(text):
             if after := size(re.sub(r"^the\s+|\s+channels$", "", match["after"]), names):
                 found.sizes[key(match["name"])] = (after,)

@@ -55,6 +55,7 @@ class Context:
         state: Whether it is part of what a state takes up.
         channels: Whether it is summed over channels.
         channel: Index of the channels that are summed over.
+        length: Whether it is a length that a vector is divided by.
         whole: Whether it is cut into parts before it is split into heads.
     """
 
@@ -69,6 +70,7 @@ class Context:
     state: bool = False
     channels: bool = False
     channel: str = ""
+    length: bool = False
     whole: bool = False
 
     @property
@@ -190,7 +192,11 @@ class Meaning:
             right = self._factors(node.right, context)
             if sum(term.kind == "sequence" for term in right) > 1:
                 raise NotReadError("a dot before several vectors: write brackets")
-        left, right_term = self.term(node.left, context), self.term(node.right, context)
+        own = (
+            sign == "/" and isinstance(node.right, Length) and any(item == node.right.inner for item in walk(node.left))
+        )
+        left = self.term(node.left, context)
+        right_term = self.term(node.right, replace(context, length=own))
         if sign == "/":
             if (share := self._share(left, right_term)) is not None:
                 return share
@@ -322,7 +328,7 @@ class Meaning:
         for one in parts if from_right else reversed(parts):
             if value.kind != "sequence":
                 raise NotReadError("a map of what is no sequence")
-            value = self.applied(ast.unparse(one.node), value, context, from_right=from_right)
+            value = self.applied(ast.unparse(one.node), value, context, from_right=from_right != one.transposed)
         return value
 
     def applied(self, name: str, value: Term, context: Context, *, from_right: bool = False) -> Term:
@@ -528,12 +534,16 @@ class Meaning:
         value = self.term(node.inner, context)
         if context.channels and node.bars == 1:
             return value.written(called("abs", value))
+        if value.role == "numbers" and node.bars == 1:
+            return value.written(called("abs", value))
         if value.kind not in ("sequence", "vector"):
             if value.kind in ("number", "pair", "per_head") and node.bars == 1:
                 return value.written(called("abs", value))
             raise NotReadError("the length of a matrix")
         role = "numbers" if value.kind == "sequence" else ""
         kind = value.kind if role else "number"
+        if node.bars == 1 and not context.length and not re.search(r"\b(?:length|norm)\b", context.remark):
+            raise NotReadError("|z| of a vector, which is its length or that of each element: write ||z|| or abs(z)")
         if node.order in (None, Number("2")):
             return Term(called("norm", value), kind, value.place, heads=value.heads, role=role)
         if node.order == Number("1"):

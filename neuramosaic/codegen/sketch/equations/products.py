@@ -104,6 +104,8 @@ def product(a: Term, b: Term) -> Term:
         if one.kind == "pair" and one.role in ("dot", "scores") and other.kind in ("number", "per_head"):
             q, k = one.parts  # what multiplies all logits may as well multiply the queries
             return replace(combined("*", a, b), role=one.role, parts=(combined("*", other, q), k))
+        if one.kind == "sequence" and isinstance(other.node, ast.Name) and other.node.id in ("head_dim", "d_model"):
+            raise NotReadError("d times a vector, where d may be a size or learned")
     places = {a.place, b.place}
     if places == {"q", "k"} and a.kind == b.kind == "sequence" and not a.role == b.role == "numbers":
         at_query, at_key = (a, b) if a.place == "q" else (b, a)

@@ -323,8 +323,8 @@ class _Reading:
         if isinstance(left, Symbol) and not context.depth and not context.bound:
             if self.declared.kinds.get(_key(left)) == "unknown":
                 raise NotReadError(f"{left.name}, of a size that nothing says")
-            if len(said := self.declared.sizes.get(_key(left), ())) == 1:  # h in R^{4D}
-                return said[0].replace("head_dim", "inner") if self.has_heads else said[0]
+            if len(of_left := self.declared.sizes.get(_key(left), ())) == 1:  # h in R^{4D}
+                return of_left[0].replace("head_dim", "inner") if self.has_heads else of_left[0]
         if _NUMBER_PER_HEAD.search(remark):
             return "heads" if self.has_heads else "1"
         for place in range(len(remark)):
