@@ -15,7 +15,8 @@ from neuramosaic.codegen.sketch.equations.terms import Term, called, combined, p
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 
 if TYPE_CHECKING:
-    from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
+    from neuramosaic.codegen.sketch.equations.context import Context
+    from neuramosaic.codegen.sketch.equations.meaning import Meaning
 
 _LEARNED_SCALE = re.compile(
     r"\blearn(?:ed|able) (?:per-channel )?(?:scale|gain|weight)s?\b(?!\s+[a-z]+_|\s+[a-zA-Z]\b(?! ))"

@@ -6,8 +6,9 @@ import ast
 import re
 from dataclasses import replace
 
+from neuramosaic.codegen.sketch.equations.context import Context
 from neuramosaic.codegen.sketch.equations.declared import declared, size
-from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
+from neuramosaic.codegen.sketch.equations.meaning import Meaning
 from neuramosaic.codegen.sketch.equations.names import function
 from neuramosaic.codegen.sketch.equations.products import weights_of
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements

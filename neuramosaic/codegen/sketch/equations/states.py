@@ -21,7 +21,8 @@ from neuramosaic.codegen.sketch.equations.terms import Term, called, combined, p
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 
 if TYPE_CHECKING:
-    from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
+    from neuramosaic.codegen.sketch.equations.context import Context
+    from neuramosaic.codegen.sketch.equations.meaning import Meaning
 
 _PRODUCTS = ("side", "*", "odot", "@", "cdot")
 

@@ -13,7 +13,8 @@ from neuramosaic.codegen.sketch.equations.terms import Term, called, combined, n
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 
 if TYPE_CHECKING:
-    from neuramosaic.codegen.sketch.equations.meaning import Context, Meaning
+    from neuramosaic.codegen.sketch.equations.context import Context
+    from neuramosaic.codegen.sketch.equations.meaning import Meaning
 
 _MOST_TERMS = 8
 _POSITIONS = ("s", "j", "i", "tau", "u", "l", "r", "m", "n")
