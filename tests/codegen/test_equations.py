@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 import torch
@@ -158,3 +159,21 @@ def test_nonsense_raises_nothing_but_its_error(equations: list[str]) -> None:
         return
     with contextlib.suppress(CodegenError):
         compile_sketch("\n".join(lines), made, exact=True)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        " ", "(", "(a ", "[", "|a", "a / |", "x_t ", "sum_s ", "softmax over ", "W ", "-", "'", "_{", "learned number ",
+        "W maps ", "with D ", "D / ", "a = 1, ", "a, ", "a_t, ", "a and ", "a in R^", "a, b in R^{",
+        "learned vector a, ",
+        "y_t = h_(t-1) + ", "cos(", "(W x)_(t", "where ", "q . k", "\\frac{", "a_{", "a_b", "a_b_", "ab", "a^{(",
+        "[a; ",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("length", [990, 4000])
+def test_long_nonsense_ends(piece: str, length: int) -> None:
+    started = time.process_time()
+    with contextlib.suppress(NotReadError):
+        read_equations(card(("y_t = " + piece * length)[:length], "y_t = x_t"))
+    assert time.process_time() - started < 5

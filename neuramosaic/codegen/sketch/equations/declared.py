@@ -13,7 +13,7 @@ _PROSE = frozenset(
     "with and where the of is are has have by for per each one an that which whose its as to from in on not also plus "
     "own separate single same shared both all constant fixed being here behind head channel heads".split()
 )
-_NAME = r"[A-Za-z][A-Za-z0-9]*'?(?:_\{\w+\}|_\(\w+\)|_\w+|\^\{?\(?\w+\)?\}?)*"
+_NAME = r"[A-Za-z][A-Za-z0-9]*'?(?:_\{\w+\}|_\(\w+\)|_[A-Za-z0-9]+|\^\{?\(?\w+\)?\}?)*"
 _NAMES = rf"{_NAME}(?:\s*(?:,\s*and|,|and)\s+{_NAME})*"
 _NOUN = (
     r"(?:vector|number|scalar|temperature|bias|weight|scale|gain|parameter|matrix|matrices|logit|table|map|projection|"

@@ -35,19 +35,23 @@ _AFTER = frozenset(
 )
 #: Words and signs behind which a definition may begin.
 _BOUNDARY = frozenset([",", ";", ".", ":", "\\\\", "where", "with", "and", "constant", "let", "Let", "then", "(", "]"])
-_LEFT = r"[A-Za-z][A-Za-z0-9]*'?(?:_\{[^{}]*\}|_\([^()]*\)|_\w+|\^\{[^{}]*\}|\^\w|\[[^\]]*\]|\([a-z][^()]{0,6}\)|')*"
-_DEFINED = re.compile(rf"((?:{_LEFT}\s*[,;]\s*\]?\s*\[?\s*)*{_LEFT})\s*[\])]?\s*:?=(?!=)")
+_SIGN = re.compile(r"(?<![<>=!]):?=(?!=)")
+_INDEX = re.compile(r"[_^]\{[^{}]*\}|_\([^()]*\)|(?<=\w)[\[(][^\])]*[\])]|[_^]\w+|'")
+#: Characters before a sign in which what it defines stands.
+_REACH = 160
 
 
 def defined_words(equations: Iterable[str]) -> set[str]:
     """Return the words that equations define, so that they are no prose elsewhere."""
     words: set[str] = set()
     for text in equations:
-        for found in _DEFINED.finditer(text):
-            for item in re.split(r"[,;]", found[1]):
-                bare = item.strip(" [(])")
-                if " " not in bare and (word := re.match(r"[A-Za-z][A-Za-z0-9]*", bare)):
-                    words.add(word[0])
+        for sign in _SIGN.finditer(text):
+            before = _INDEX.sub("", text[max(0, sign.start() - _REACH) : sign.start()])
+            for place, item in enumerate(reversed(re.split(r"[,;]", before))):
+                parts = item.strip(" [(])").split()
+                if not parts or (place and len(parts) > 1) or not re.fullmatch(r"\\?[A-Za-z][A-Za-z0-9]*", parts[-1]):
+                    break
+                words.add(parts[-1].lstrip("\\"))
     return words
 
 
