@@ -42,7 +42,8 @@ _TEMPERATURES = (0.0, 0.6)
 _SYMBOL = re.compile(r"(?<![\w{])(?!sum_|softmax_|[ijlt]\b)(?:[A-Za-z]+_\w+|[A-Za-z])(?![\w({])")
 _PURPOSE = "card"
 
-_DOES = {
+#: What the parts of a block do, for whoever has to choose one.
+SLOT_WORK = {
     Slot.MIXER: "moves information from earlier positions to later ones: attention, recurrence, convolution",
     Slot.CHANNEL: "transforms each position by itself: feed-forward network, perceptron, gating, experts",
     Slot.NORM: "normalises or rescales the activations of each position",
@@ -113,7 +114,7 @@ class CardMaker:
         words = [f"in words: {idea}"] if len(summary) + 1 < len(idea) else []
         return Card.from_mapping(
             {
-                "name": _free_name(draft.name, chosen, known),
+                "name": free_name(draft.name, chosen, known),
                 "slot": chosen,
                 "summary": summary,
                 "equations": list(dict.fromkeys([*draft.equations, *words])),
@@ -130,7 +131,7 @@ class CardMaker:
         Raises:
             UsageError: If no code can be written for the one that was asked for.
         """
-        open_slots = [item for item in _DOES if item in HARNESS_SLOTS and known.slot(item)]
+        open_slots = [item for item in SLOT_WORK if item in HARNESS_SLOTS and known.slot(item)]
         if slot is not None:
             if slot not in open_slots:
                 raise UsageError(f"no component can be written for slot {slot!r}: choose from {', '.join(open_slots)}")
@@ -138,7 +139,7 @@ class CardMaker:
         spoken = spoken_slots(idea) & set(open_slots)
         if len(spoken) == 1:  # the words say it; a small model does not always hear it
             return spoken.pop()
-        lines = [f"- {item}: {_DOES[item]}" for item in open_slots]
+        lines = [f"- {item}: {SLOT_WORK[item]}" for item in open_slots]
         answer = create_model("Chosen", __base__=_Answer, slot=(_one_of(open_slots), ...))
         variables = {"idea": idea, "slots": "\n".join(lines)}
         return Slot(self._ask("card_slot", variables, answer, trial, max_tokens=40).model_dump()["slot"])
@@ -282,7 +283,7 @@ def _as_written(parameter: Parameter) -> dict[str, Any]:
     return {**written, "kind": kind, "domain": [parameter.low, parameter.high], "log": parameter.log}
 
 
-def _free_name(said: str, slot: Slot, known: Catalogue) -> str:
+def free_name(said: str, slot: Slot, known: Catalogue) -> str:
     """Return a name in snake case that no component of the slot has; a taken one gets a number."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", said)
     name = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_0123456789")
