@@ -231,5 +231,85 @@ def _calls_before_trials(db: Database) -> None:
     _never_change_calls(db)
 
 
+@migrations(name="0006_papers")
+def _papers(db: Database) -> None:
+    db.table("papers").create(
+        {
+            "id": str,
+            "title": str,
+            "authors": str,
+            "abstract": str,
+            "arxiv_id": str,
+            "version": int,
+            "published": str,
+            "origin": str,
+            "sha256": str,
+            "pages": int,
+            "content": str,
+            "builtin": int,
+            "replaced": int,
+            "indexed": int,
+            "added": str,
+        },
+        pk="id",
+        not_null={"title", "authors", "sha256", "pages", "content", "builtin", "indexed", "added"},
+    )
+    db.table("papers").create_index(["sha256"])
+    # AUTOINCREMENT: the number of a passage that was removed is never given again, so that whatever the vector index
+    # still holds under it can be told from a passage of today.
+    db.execute(
+        """
+        CREATE TABLE passages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            paper TEXT NOT NULL REFERENCES papers (id),
+            number INTEGER NOT NULL,
+            section TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            UNIQUE (paper, number)
+        )
+        """
+    )
+    # Vectors are dear to compute: kept here, the index can be made anew without the model.
+    db.execute(
+        """
+        CREATE TABLE passage_vectors (
+            passage INTEGER PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
+            vector BLOB NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE TABLE passages_removed (passage INTEGER PRIMARY KEY)")
+    db.execute(
+        """
+        CREATE VIRTUAL TABLE passages_fts USING fts5 (
+            section, text, content='passages', content_rowid='id', tokenize='porter unicode61'
+        )
+        """
+    )
+    insert = "INSERT INTO passages_fts (rowid, section, text) VALUES (NEW.id, NEW.section, NEW.text);"
+    delete = (
+        "INSERT INTO passages_fts (passages_fts, rowid, section, text)"
+        " VALUES ('delete', OLD.id, OLD.section, OLD.text);"
+    )
+    for verb, statements in (("INSERT", insert), ("DELETE", delete), ("UPDATE", delete + insert)):
+        db.execute(f"CREATE TRIGGER passages_fts_{verb.lower()} AFTER {verb} ON passages BEGIN {statements} END")
+    # One row: what the vector index is made with, and how often it changed.
+    db.execute(
+        """
+        CREATE TABLE passage_index (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            embedder TEXT NOT NULL,
+            dimension INTEGER NOT NULL,
+            build TEXT NOT NULL,
+            changes INTEGER NOT NULL DEFAULT 0,
+            writing INTEGER NOT NULL DEFAULT 0,
+            files TEXT NOT NULL DEFAULT '{}'
+        )
+        """
+    )
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 5
+LATEST = 6
