@@ -254,7 +254,7 @@ def test_without_a_model_the_nearest_are_told(make):
 
 def test_a_cap_stops_and_what_was_answered_is_not_asked_again(read):
     with pytest.raises(BudgetSpentError):
-        read(remember=True, budget=Budget(9_000))
+        read(remember=True, budget=Budget(3_500))
     found, provider = read(remember=True)
     assert found.card is not None
     assert "paper_slot" not in asked(provider)
