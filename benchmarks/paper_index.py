@@ -36,7 +36,7 @@ RETRIEVALS = {"dense": ("vectors",), "words": ("words",), "fused": ("vectors", "
 
 
 class FillingEmbedder(LocalEmbedder):
-    """The local model for the first texts of each process, random unit vectors after them, and the model for queries."""
+    """The local model for the first texts, random unit vectors for those after them."""
 
     def __init__(self, real: int, seed: int) -> None:
         super().__init__()
@@ -152,9 +152,7 @@ def verify(workspace: Path, papers: int, chunks: int) -> None:
         vectors = store.rows("SELECT count(*) AS n FROM passage_vectors")[0]["n"]
         assert index == stored, (len(index), len(stored))
         assert len(stored) == vectors == papers * chunks, (len(stored), vectors)
-    print(
-        f"verified: {papers} papers, {len(stored)} passages in the store and the same in the index, none lost or doubled"
-    )
+    print(f"verified: {papers} papers, {len(stored)} passages, the same in the index, none lost or doubled")
 
 
 def main() -> None:

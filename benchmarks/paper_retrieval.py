@@ -75,9 +75,7 @@ def main() -> None:
                 library.add(paper, passages)
                 count += len(passages)
             seconds = time.perf_counter() - begun
-            print(
-                f"{len(wanted)} papers, {count} passages, read and indexed in {seconds:.0f} s; {len(questions)} questions"
-            )
+            print(f"{len(wanted)} papers, {count} passages, in {seconds:.0f} s; {len(questions)} questions")
             answer(library, questions)
 
 

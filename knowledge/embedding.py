@@ -51,10 +51,10 @@ class Embedder(Protocol):
 
 
 def normalised(vectors: Any) -> Vectors:
-    """Return vectors divided by their Euclidean length, shape `(n, dimension)`; a zero vector becomes the first axis."""
+    """Return vectors, shape `(n, dimension)`, divided by their Euclidean length; zeros become the first axis."""
     array = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(array, axis=1, keepdims=True)
-    unit: Vectors = array / np.where(lengths > 0, lengths, 1)
+    unit: Vectors = (array / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     unit[lengths[:, 0] == 0, :1] = 1.0  # no text has a direction of its own: any fixed one does
     return unit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-#: Constant of reciprocal rank fusion, from Cormack, Clarke and Buettcher (SIGIR 2009): how little the first ranks differ.
+#: Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009): how little the first ranks differ.
 RANK_CONSTANT = 60
 #: Words of a query that are searched; a text pasted whole would else cost more than it tells.
 MOST_WORDS = 48

@@ -1,4 +1,4 @@
-"""Locks between processes, on files of the workspace. The kernel lets go of them when a process ends, however it ends."""
+"""Locks between processes, on files of the workspace. The kernel frees them when a process ends, however it ends."""
 
 from __future__ import annotations
 

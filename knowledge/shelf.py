@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -70,7 +70,12 @@ def checked(paper: Paper, passages: Sequence[Passage]) -> tuple[Passage, ...]:
         raise PaperError(paper.id, f"a passage of {min(strangers)} was given for it")
     if len({passage.number for passage in passages}) != len(passages):
         raise PaperError(paper.id, "two of its passages have the same number")
-    return tuple(passages)
+    return tuple(replace(p, text=_storable(p.text), section=_storable(p.section)) for p in passages)
+
+
+def _storable(text: str) -> str:
+    """Return a text without what no UTF-8 can hold: half characters, as broken fonts give them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Shelf:
