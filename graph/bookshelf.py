@@ -24,7 +24,10 @@ def workspace_library(store: Store, workspace: Path, embedder: Embedder | None =
 
 def builtin_ideas() -> tuple[Any, ...]:
     """Return the built-in ideas."""
-    return tuple(importlib.import_module("knowledge.ideas").ideas())
+    try:
+        return tuple(importlib.import_module("knowledge.ideas").ideas())
+    except ModuleNotFoundError:
+        return ()
 
 
 def embedder_problem() -> str | None:
@@ -37,4 +40,5 @@ def embedder_problem() -> str | None:
 
 
 def _builtin() -> list[Any]:
-    return list(importlib.import_module("knowledge.ideas").as_papers(builtin_ideas()))
+    known = builtin_ideas()
+    return list(importlib.import_module("knowledge.ideas").as_papers(known)) if known else []

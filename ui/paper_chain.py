@@ -145,8 +145,8 @@ def print_trials(store: Store, record: ComponentRecord, console: Console) -> Non
             low, high = effect["interval"]
             line = (
                 f"study {item['study']}: {effect['difference']:+.4f} [{low:+.4f}, {high:+.4f}] {item['unit']}"
-                f" goes with it at {effect['tokens']:,} tokens ({effect['with']} trials with, {effect['without']} without;"
-                " 95 %, an association; negative is better)"
+                f" goes with it at {effect['tokens']:,} tokens ({effect['with']} trials with it,"
+                f" {effect['without']} without; 95 %, an association; negative is better)"
             )
             console.print(line, markup=False, soft_wrap=True)
         else:
