@@ -47,9 +47,10 @@ def read(path: Path, plain: bool) -> tuple[Paper, list[Passage]]:
     if plain:
         passages = list(plain_passages(path))
         return Paper(id=path.stem, title="", sha256=path.name, pages=passages[-1].page), passages
-    from knowledge.reading import passages, read_pdf
+    from knowledge.chunking import passages
+    from knowledge.reading import read_pdf
 
-    document = read_pdf(path.read_bytes(), path.name)
+    document = read_pdf(path)
     found = list(passages(document, path.stem))
     return Paper(id=path.stem, title=document.title, sha256=path.name, pages=document.pages), found
 

@@ -100,8 +100,10 @@ class VectorIndex:
         """
         self.close()
         try:
-            if self.folder.exists():
+            if self.folder.is_dir():
                 shutil.rmtree(self.folder)
+            else:
+                self.folder.unlink(missing_ok=True)
         except OSError as error:
             raise IndexDamagedError(f"cannot remove the vector index {self.folder}: {error}") from error
 

@@ -37,8 +37,8 @@ class EmbedderMismatchError(NeuraMosaicError):
 
 
 def embedded_text(title: str, passage: Passage) -> str:
-    """Return what is embedded of a passage."""
-    return passage.text
+    """Return what is embedded of a passage: its text, with what says where it stands, since few say it themselves."""
+    return "\n".join(part for part in (title, passage.section, passage.text) if part)
 
 
 class Library:
@@ -206,7 +206,8 @@ class Library:
             EmbedderMismatchError: If the index was made with another embedder.
             EmbeddingError: If the text cannot be embedded.
         """
-        if not text.strip() or limit < 1:
+        nothing = (papers is not None and not papers) or (kinds is not None and not kinds)
+        if not text.strip() or limit < 1 or nothing:
             return []
         deep = max(_DEEP, limit)
         rankings: dict[str, list[int]] = {}

@@ -281,20 +281,44 @@ def _papers(db: Database) -> None:
         """
     )
     db.execute("CREATE TABLE passages_removed (passage INTEGER PRIMARY KEY)")
+    # A paper's title belongs to the words of each of its passages. It changes only while the paper has none.
+    db.execute(
+        """
+        CREATE VIEW passage_words AS
+        SELECT s.id AS id, p.title AS title, s.section AS section, s.text AS text
+        FROM passages s JOIN papers p ON p.id = s.paper
+        """
+    )
     db.execute(
         """
         CREATE VIRTUAL TABLE passages_fts USING fts5 (
-            section, text, content='passages', content_rowid='id', tokenize='porter unicode61'
+            title, section, text, content='passage_words', content_rowid='id', tokenize='porter unicode61'
         )
         """
     )
-    insert = "INSERT INTO passages_fts (rowid, section, text) VALUES (NEW.id, NEW.section, NEW.text);"
-    delete = (
-        "INSERT INTO passages_fts (passages_fts, rowid, section, text)"
-        " VALUES ('delete', OLD.id, OLD.section, OLD.text);"
+    db.execute(
+        """
+        CREATE TRIGGER passages_fts_insert AFTER INSERT ON passages BEGIN
+        INSERT INTO passages_fts (rowid, title, section, text)
+        SELECT id, title, section, text FROM passage_words WHERE id = NEW.id; END
+        """
     )
-    for verb, statements in (("INSERT", insert), ("DELETE", delete), ("UPDATE", delete + insert)):
-        db.execute(f"CREATE TRIGGER passages_fts_{verb.lower()} AFTER {verb} ON passages BEGIN {statements} END")
+    db.execute(
+        """
+        CREATE TRIGGER passages_fts_delete AFTER DELETE ON passages BEGIN
+        INSERT INTO passages_fts (passages_fts, rowid, title, section, text)
+        SELECT 'delete', OLD.id, title, OLD.section, OLD.text FROM papers WHERE id = OLD.paper; END
+        """
+    )
+    for table, columns in (("passages", "paper, number, section, text"), ("papers", "title")):
+        condition = "WHEN EXISTS (SELECT 1 FROM passages WHERE paper = OLD.id)" if table == "papers" else ""
+        condition += " AND NEW.title IS NOT OLD.title" if table == "papers" else ""
+        db.execute(
+            f"""
+            CREATE TRIGGER {table}_with_words_never_update BEFORE UPDATE OF {columns} ON {table} {condition}
+            BEGIN SELECT RAISE(ABORT, 'passages are removed and added, never changed'); END
+            """
+        )
     # One row: what the vector index is made with, and how often it changed.
     db.execute(
         """
