@@ -86,7 +86,7 @@ class Server:
 
     def get(self, ids):
         self.asked.append(ids)
-        return tuple(self.known.get(name) or PaperError(name, "arXiv has no such paper") for name in ids)
+        return tuple(self.known.get(name.partition("v")[0]) or PaperError(name, "arXiv has no such paper") for name in ids)
 
     def download(self, paper, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,8 @@ def paper(tmp_path):
 
 def test_a_paper_is_read_indexed_and_gives_a_card(lab, paper):
     (record,) = lab.take(paper, write=False)
-    assert (record.message, record.status, record.paper, record.title, record.pages) == ("", "read", ID, TITLE, 2)
+    assert (record.status, record.paper, record.title, record.pages) == ("read", ID, TITLE, 2)
+    assert record.message == "its card is kept; nothing was written"
     assert record.chunks == len(lab.library.passages(ID)) > 1
     (component,) = record.components
     assert (component["name"], component["slot"], component["relation"]) == ("swu", "mixer", "variant")
@@ -206,7 +207,7 @@ def test_from_a_pdf_to_a_component_of_the_workspace_that_shows_its_chain(lab, pa
     assert main(["component", "show", "swu", "--json", "-w", str(lab.workspace)]) == 0
     history = json.loads(capsys.readouterr().out)["history"]
     assert history["paper"]["paper"] == ID
-    assert [call["prompt"] for call in history["paper"]["calls"]][0] == "paper_slot"
+    assert next(call["prompt"] for call in history["paper"]["calls"]) == "paper_slot"
     assert history["trials"] == []
     assert main(["papers", "show", ID, "--json", "-w", str(lab.workspace)]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -287,7 +288,7 @@ def test_a_file_with_the_id_of_another_is_kept_apart(lab, paper, tmp_path):
 def test_a_cap_leaves_it_unfinished_and_the_same_command_goes_on(lab, paper):
     (record,) = lab.take(paper, budget=Budget(3_600), write=False)
     assert record.status == "unfinished"
-    assert "cap of 3,600 tokens" in record.message
+    assert "cap of 3600 tokens" in record.message
     assert record.chunks > 0
     before = lab.asked()
     (record,) = lab.take(paper, write=False)
@@ -369,7 +370,8 @@ def test_what_a_pdf_says_changes_nothing_but_its_own_passages(lab, tmp_path, att
     assert not list(tmp_path.rglob("owned"))
 
 
-def test_a_hostile_title_and_summary_are_plain_on_the_terminal(lab, tmp_path, capsys):
+def test_a_hostile_title_and_summary_are_plain_on_the_terminal(lab, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("graph.bookshelf.LocalEmbedder", HashingEmbedder)
     title = "Evil [bold red]Title[/bold red] <script>x</script>"
     abstract = "We propose SWU [link=http://evil]click[/link] <b>here</b> import os, a unit that is recurrent."
     evil = make_pdf(tmp_path / "evil [red].pdf", title=title, abstract=abstract)
