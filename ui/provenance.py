@@ -111,10 +111,12 @@ def print_history(
 
 
 def prediction(trial: TrialRecord, unit: str) -> dict[str, str]:
-    """Return what a trial's proposer said of it, beside what was measured: why, and the loss that was predicted."""
+    """Return what a trial's proposer said of it: why, after which papers, and what loss, beside the measured one."""
     said = {}
     if "why" in trial.proposal:
         said["because"] = str(trial.proposal["why"])
+    if papers := trial.proposal.get("papers"):
+        said["papers"] = ", ".join(map(str, papers))
     if "refused" in trial.proposal:
         said["language model"] = f"asked first, brought nothing: {trial.proposal['refused']}"
     predicted = trial.proposal.get("predicted_loss")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from agents.card_maker import CardMaker
 from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, start, task_text
@@ -28,6 +28,8 @@ ATTEMPTS = 2
 """How often it is asked for one slot, if what it says cannot be used."""
 MAX_TOKENS = 400
 """The most tokens of an answer."""
+MOST_CITED = 3
+"""The most papers that an answer may name."""
 #: Slots that a new component may fill, if the space has a component there and one can be verified.
 INVENTED = tuple(slot for slot in (Slot.MIXER, Slot.CHANNEL, Slot.MODULATOR) if slot in HARNESS_SLOTS)
 
@@ -38,7 +40,8 @@ class Designed:
 
     Attributes:
         value: The architecture or the card; None if nothing that it said can be used.
-        proposal: What the record keeps: `why`, `predicted_loss`, `tokens_in`, `tokens_out`.
+        proposal: What the record keeps: `why`, `predicted_loss`, `papers` (ids of those that it follows, if any),
+            `tokens_in`, `tokens_out`.
         refused: Why nothing can be used; empty if something can.
     """
 
@@ -64,7 +67,7 @@ class Architect:
         space: The space of the study.
         config: Its configuration.
         model: Who is asked.
-        brief: The literature of the components, or None.
+        brief: The literature: the papers behind the components, and what was found for the study; or None.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Architect:
         self._vocabulary = Vocabulary(space)
         self._parts = self._vocabulary.describe(brief)
         self._slots = [slot for slot in INVENTED if space.components(slot)]
+        self._literature = brief.text() if brief else ""
+        self._papers = brief.papers() if brief else ()
 
     @property
     def invents(self) -> bool:
@@ -103,6 +108,7 @@ class Architect:
             "vocabulary": self._parts,
             "results": results_text(trials, self._vocabulary),
             "effects": effects_text(trials, self._config.seed),
+            "literature": self._literature,
             "failures": failures_text(trials, writings, self._vocabulary),
             "loss": loss,
             "start": canonical_json(self._vocabulary.answer(begin)),
@@ -120,7 +126,7 @@ class Architect:
             return architecture
 
         name = f"{trials[0].study}.{number}"
-        return self._ask(name, "propose architecture", variables, self._vocabulary.schema, use)
+        return self._ask(name, "propose architecture", variables, self._citing(self._vocabulary.schema), use)
 
     def card(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
         """Ask for a component that does not exist yet: an idea in a sentence, of which a card is made.
@@ -142,6 +148,7 @@ class Architect:
             "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
             "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),
+            "literature": self._literature,
             "failures": "\n".join(failed_writing(writing) for writing in failed) or "nothing",
         }
         name = f"{trials[0].study}.c{number}"
@@ -156,7 +163,7 @@ class Architect:
                 return f"{card.name!r} was tried already: have another idea"
             return card
 
-        return self._ask(name, "propose component", variables, _ProposedComponent, use)
+        return self._ask(name, "propose component", variables, self._citing(_ProposedComponent), use)
 
     def _ask(
         self,
@@ -185,9 +192,23 @@ class Architect:
             if not isinstance(value, str):
                 said = answer.model_dump()
                 told = {key: said[key] for key in ("why", "predicted_loss")}
-                return Designed(value, {**told, **self._used(trial)})
+                cited = {"papers": said["cites"]} if said.get("cites") else {}
+                return Designed(value, {**told, **cited, **self._used(trial)})
             problem = value
         return Designed(None, self._used(trial), problem)
+
+    def _citing(self, schema: type[BaseModel]) -> type[BaseModel]:
+        """Return a schema that may name papers of the brief as well; what it lacks is dropped, not refused."""
+        if not self._papers:
+            return schema
+        known = self._papers
+
+        def of_the_brief(value: Any) -> list[str]:
+            named = value if isinstance(value, list) else []
+            return list(dict.fromkeys(item for item in named if item in known))[:MOST_CITED]
+
+        cites = Annotated[list[Literal[known]], Field(max_length=MOST_CITED), BeforeValidator(of_the_brief)]  # type: ignore[valid-type]
+        return create_model(schema.__name__, __base__=schema, cites=(cites, Field(default_factory=list)))
 
     def _used(self, trial: str) -> dict[str, int]:
         usage = self._model.used(trial)
