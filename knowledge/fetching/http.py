@@ -95,7 +95,10 @@ def get(url: str, *, timeout_s: float, headers: dict[str, str] | None = None) ->
         with error:
             wait_s = _wait(error.headers.get("Retry-After"))
             raise HttpError(
-                f"HTTP {error.code} {error.reason}", error.code, retry=error.code in RETRIED, wait_s=wait_s
+                f"HTTP {error.code} {str(error.reason).splitlines()[0] if error.reason else ''}".strip(),
+                error.code,
+                retry=error.code in RETRIED,
+                wait_s=wait_s,
             ) from error
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise no_answer(error, timeout_s) from error

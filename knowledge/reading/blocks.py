@@ -12,7 +12,7 @@ from knowledge.papers import Block, BlockKind
 from knowledge.reading.headings import RUN_IN_ABSTRACT, Heading, Headings
 from knowledge.reading.layout import Column, Row
 
-CAPTION = re.compile(r"^(?:(?:Extended Data |Supplementary )?(?:Figure|Fig\.|Table|Tab\.|Algorithm|Listing|Box))\s*"
+CAPTION = re.compile(r"^(?:(?:Extended Data |Supplementary )?(?:Figure|Fig\.|Table|Tab\.|Algorithm|Listing))\s*"
                      r"[A-Z]?\.?\d{1,3}(?:\.\d+)?[a-z]?\s*(?P<mark>[.:|—–-])?", re.IGNORECASE)  # fmt: skip
 EQUATION_NUMBER = re.compile(r"\([A-Z]?\.?\d{1,3}(?:\.\d{1,2})?[a-z]?\)$")
 OPERATORS = re.compile(r"[=≤≥<>∈∑∏∫√×⊙⊕⊗←→≈∼∝+/]")

@@ -117,6 +117,8 @@ def read_pages(data: bytes, max_pages: int) -> tuple[list[PageText], str]:
         raise UnreadableError("the PDF is damaged or cut off; fetch it again") from error
     if document.needs_pass:
         raise UnreadableError("the PDF is encrypted; save a copy without a password")
+    if document.is_repaired and b"%%EOF" not in data[-4096:]:
+        raise UnreadableError("the PDF is damaged or cut off; fetch it again")
     if document.page_count == 0:
         raise UnreadableError("the PDF has no page that can be read; it may be cut off, fetch it again")
     if document.page_count > max_pages:
@@ -125,7 +127,9 @@ def read_pages(data: bytes, max_pages: int) -> tuple[list[PageText], str]:
     for number in range(document.page_count):
         try:
             found.append(_read_page(document[number]))
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError) as error:
+            if re.search(r"malloc|memory", str(error)):
+                raise MemoryError from error
             broken += 1
             found.append((612.0, 792.0, []))
     is_math = _math_fonts([blocks for _, _, blocks in found])
@@ -133,7 +137,7 @@ def read_pages(data: bytes, max_pages: int) -> tuple[list[PageText], str]:
         PageText(index + 1, width, height, tuple(_pieces(blocks, is_math)))
         for index, (width, height, blocks) in enumerate(found)
     ]
-    if broken == len(pages) or (document.is_repaired and not any(page.pieces for page in pages)):
+    if broken == len(pages):
         raise UnreadableError("the PDF is damaged or cut off; fetch it again")
     return pages, clean(str((document.metadata or {}).get("title") or ""))
 
