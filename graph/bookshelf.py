@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from knowledge.embedding import Embedder, EmbeddingError, LocalEmbedder, model_files
+from knowledge.ideas import as_papers, ideas
 from knowledge.library import Library
 from neuramosaic.store.store import Store
 
@@ -19,15 +18,7 @@ def workspace_library(store: Store, workspace: Path, embedder: Embedder | None =
         workspace: Its directory.
         embedder: What makes vectors; the local one by default.
     """
-    return Library(store, workspace, embedder or LocalEmbedder(), builtin=_builtin())
-
-
-def builtin_ideas() -> tuple[Any, ...]:
-    """Return the built-in ideas."""
-    try:
-        return tuple(importlib.import_module("knowledge.ideas").ideas())
-    except ModuleNotFoundError:
-        return ()
+    return Library(store, workspace, embedder or LocalEmbedder(), builtin=as_papers(ideas()))
 
 
 def embedder_problem() -> str | None:
@@ -37,8 +28,3 @@ def embedder_problem() -> str | None:
     except EmbeddingError as error:
         return str(error)
     return None
-
-
-def _builtin() -> list[Any]:
-    known = builtin_ideas()
-    return list(importlib.import_module("knowledge.ideas").as_papers(known)) if known else []

@@ -86,7 +86,9 @@ class Server:
 
     def get(self, ids):
         self.asked.append(ids)
-        return tuple(self.known.get(name.partition("v")[0]) or PaperError(name, "arXiv has no such paper") for name in ids)
+        return tuple(
+            self.known.get(name.partition("v")[0]) or PaperError(name, "arXiv has no such paper") for name in ids
+        )
 
     def download(self, paper, folder):
         folder.mkdir(parents=True, exist_ok=True)

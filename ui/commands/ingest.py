@@ -126,11 +126,12 @@ def _ingested(
     most: int,
 ) -> Any:
     """Yield what came of each paper."""
-    from graph.bookshelf import builtin_ideas, workspace_library
+    from graph.bookshelf import workspace_library
     from graph.ingesting import Desk, ingest
     from graph.readings import FOLDER
     from knowledge.embedding import LocalEmbedder
     from knowledge.fetching import ArxivClient
+    from knowledge.ideas import ideas
 
     embedder = LocalEmbedder()
     with workspace_library(store, workspace, embedder) as library:
@@ -138,7 +139,7 @@ def _ingested(
             library,
             lambda: ArxivClient(workspace / FOLDER / "arxiv"),
             model=None if choice is None else _starting(choice, store, caps),
-            ideas=builtin_ideas(),
+            ideas=ideas(),
             embedder=embedder,
             backend=sandbox or "auto",
             write=write,

@@ -125,6 +125,7 @@ def _list(as_json: bool, workspace: Path) -> int:
 def _search(text: str, limit: int, as_json: bool, workspace: Path) -> int:
     from agents.paper_reader.plain import plain
     from graph.bookshelf import workspace_library
+    from knowledge.shelf import BUILTIN
     from neuramosaic.store.store import Store
 
     with Store.open(workspace) as store, workspace_library(store, workspace) as library:
@@ -143,6 +144,7 @@ def _search(text: str, limit: int, as_json: bool, workspace: Path) -> int:
                         "score": hit.score,
                         "passage": hit.passage.id,
                         "kind": hit.passage.kind,
+                        "builtin": hit.passage.paper.startswith(BUILTIN),
                     }
                     for hit in hits
                 ],
@@ -151,7 +153,9 @@ def _search(text: str, limit: int, as_json: bool, workspace: Path) -> int:
         return DONE
     console = results()
     for hit in hits:
-        head = Text(hit.passage.paper, "bold cyan").append(f", page {hit.passage.page}", "default")
+        builtin = hit.passage.paper.startswith(BUILTIN)
+        head = Text(hit.passage.paper.removeprefix(BUILTIN), "bold cyan")
+        head.append(", built-in knowledge" if builtin else f", page {hit.passage.page}", "default")
         head.append(f", {plain(hit.passage.section, 100)}" if hit.passage.section else "", "default")
         console.print(head.append(f"  {plain(hit.title, 120)} ({hit.score:.4f})", "dim"), soft_wrap=True)
         console.print(f"  {plain(hit.passage.text)}\n", markup=False, soft_wrap=not console.is_terminal)
