@@ -113,6 +113,9 @@ class PaperReader:
         called = first.papers[paper.arxiv_id]
         what = f"{first.slot} {first.component}"
         point = "" if called == first.name else f", as the point {plain(called, 60)!r} of it"
+        why = f"{what} comes from this paper (arXiv {paper.arxiv_id}){point}"
+        if first.kind == "idea":
+            why = f"{what} has the idea of this paper (arXiv {paper.arxiv_id}): {first.name}"
         others = [pair for pair in kinship.nearest(text, first.slot) if pair[0] is not first]
         return PaperFindings(
             paper.id,
@@ -120,7 +123,7 @@ class PaperReader:
             name=str(first.component),
             slot=first.slot,
             nearest=(as_nearest(first, 1.0), *(as_nearest(*pair) for pair in others)),
-            reasons=(f"{what} comes from this paper (arXiv {paper.arxiv_id}){point}",),
+            reasons=(why,),
         )
 
     def _asked(
