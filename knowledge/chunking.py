@@ -19,7 +19,7 @@ _ABBREVIATIONS = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|etc|cf|vs|viz|resp|approx|w\.r\.t|s\.t|Fig|Figs|Eq|Eqs|Eqn|Sec|Secs|Sect|Tab|Tabs|Alg|"
     r"App|Thm|Prop|Lem|Def|Ref|Refs|No|Nos|Vol|pp|Dr|Prof|Mr|Ms|St|Inc|Ltd|Jr|Sr|arXiv|a\.k\.a|i\.i\.d)|\b[A-Z]|\b\d)\.$"
 )
-_END = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9•\\]|[^\x00-\x7f])")
+_END = re.compile(r"(?<=[.!?])[\"”\u2019)\]]*\s+(?=[\"“\u2018(\[]?[A-Z0-9•\\]|[^\x00-\x7f])")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _units(blocks: Sequence[Block]) -> Iterator[_Unit]:
             held = ""
         parts = [piece for whole in sentences(text) for piece in _short(whole)]
         page = block.page
-        if parts and not re.search(r"[.!?:;][\"”’)\]]*$", parts[-1]):
+        if parts and not re.search(r"[.!?:;][\"”\u2019)\]]*$", parts[-1]):
             held = parts.pop()
         yield from (_Unit(piece, block.page, "text", len(piece.split())) for piece in parts)
     yield from (_Unit(piece, page, "text", len(piece.split())) for piece in _short(held))

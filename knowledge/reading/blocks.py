@@ -13,11 +13,11 @@ from knowledge.reading.headings import RUN_IN_ABSTRACT, Heading, Headings
 from knowledge.reading.layout import Column, Row
 
 CAPTION = re.compile(r"^(?:(?:Extended Data |Supplementary )?(?:Figure|Fig\.|Table|Tab\.|Algorithm|Listing))\s*"
-                     r"[A-Z]?\.?\d{1,3}(?:\.\d+)?[a-z]?\s*(?P<mark>[.:|—–-])?", re.IGNORECASE)  # fmt: skip
+                     r"[A-Z]?\.?\d{1,3}(?:\.\d+)?[a-z]?\s*(?P<mark>[.:|—\u2013-])?", re.IGNORECASE)  # fmt: skip
 EQUATION_NUMBER = re.compile(r"\([A-Z]?\.?\d{1,3}(?:\.\d{1,2})?[a-z]?\)$")
-OPERATORS = re.compile(r"[=≤≥<>∈∑∏∫√×⊙⊕⊗←→≈∼∝+/]")
-BULLET = re.compile(r"^(?:[•▪■◦‣–—∗*·-]|\(?(?:[ivx]{1,4}|[a-z]|\d{1,2})[).])\s")
-ENDS = re.compile(r"[.?!:;][\"”’)\]]*$")
+OPERATORS = re.compile(r"[=≤≥<>∈∑∏∫√\u00d7⊙⊕⊗←→≈\u223c∝+/]")
+BULLET = re.compile(r"^(?:[•▪■◦‣\u2013—\u2217*·-]|\(?(?:[ivx]{1,4}|[a-z]|\d{1,2})[).])\s")
+ENDS = re.compile(r"[.?!:;][\"”\u2019)\]]*$")
 
 
 @dataclass
@@ -300,7 +300,7 @@ def _goes_on(last: Draft, row: Row, before: Row | None, gap: float, layout: Layo
 
 
 def _starts_note(row: Row) -> bool:
-    return row.pieces[0].raised or bool(re.match(r"^(?:[*∗†‡§¶]|\d{1,2}(?=[A-Zh\s]))", row.text))
+    return row.pieces[0].raised or bool(re.match(r"^(?:[*\u2217†‡§¶]|\d{1,2}(?=[A-Zh\s]))", row.text))
 
 
 def _footnotes(rows: Sequence[Row], layout: Layout) -> set[int]:

@@ -163,7 +163,7 @@ def _entries(rows: Sequence[Row], known: Counter[str]) -> list[str]:
     return [join_rows([row.text for row in entry], known) for entry in entries]
 
 
-_NAME = re.compile(r"^[^\W\d_][\w.’'-]*(?:\s+[^\W\d_][\w.’'-]*){1,4}$")
+_NAME = re.compile(r"^[^\W\d_][\w.\u2019'-]*(?:\s+[^\W\d_][\w.\u2019'-]*){1,4}$")
 _PLACE = re.compile(
     r"universit|institut|google|research|facebook|microsoft|school|college|department|laborator|center|centre|brain|"
     r"academy|openai|deepmind|nvidia|stanford|inc\b|corp|equal|work|under|conference|http|@|street|abstract|ai\b|"
@@ -180,8 +180,8 @@ def _authors(rows: Sequence[Row], sections: Sequence[Section]) -> tuple[str, ...
         if row.page > 1 or re.match(r"^(abstract|a bstract|1\.?\s+introduction)\b", row.text, re.IGNORECASE):
             break
         for segment in row.segments():
-            for part in re.split(r",|;|\band\b|&|·|[∗*†‡§¶♠♣♦♥]+|(?<=[a-z])\d(?:,\s*\d)*", segment):
-                name = re.sub(r"[\d∗*†‡§¶,♠♣♦♥⋆]+", " ", part).strip(" .")
+            for part in re.split(r",|;|\band\b|&|·|[\u2217*†‡§¶♠♣♦♥]+|(?<=[a-z])\d(?:,\s*\d)*", segment):
+                name = re.sub(r"[\d\u2217*†‡§¶,♠♣♦♥⋆]+", " ", part).strip(" .")
                 name = re.sub(r"\s+", " ", name)
                 if (
                     _NAME.match(name)

@@ -72,7 +72,7 @@ def _is_furniture(piece: Piece, page: PageText, repeated: set[str]) -> bool:
         return True
     outer = piece.y0 > 0.905 * page.height or piece.y1 < 0.085 * page.height
     if outer and re.fullmatch(
-        r"[-–—\s]*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})(?:\s*(?:of|/)\s*\d+)?[-–—\s]*", piece.text, re.I
+        r"[-\u2013—\s]*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})(?:\s*(?:of|/)\s*\d+)?[-\u2013—\s]*", piece.text, re.I
     ):
         return True
     edge = piece.y1 < 0.115 * page.height or piece.y0 > 0.86 * page.height

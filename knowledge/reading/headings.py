@@ -12,7 +12,8 @@ NUMBERED = re.compile(
     r"(?P<title>\S.*)$"
 )
 KNOWN = re.compile(
-    r"^(abstract|summary|introduction|related works?|background|preliminaries|methods?|methodology|approach|experiments?|"
+    r"^(abstract|summary|introduction|related works?|background|preliminaries|methods?|methodology|approach|"
+    r"experiments?|"
     r"experimental (setup|results)|evaluation|results|analysis|discussions?|conclusions?( and .*)?|limitations|"
     r"acknowledge?ments?|acknowledge?ments? and .*|broader impacts?( statement)?|impact statement|ethics statement|"
     r"ethical considerations|reproducibility( statement)?|author contributions|contributions|funding|"
@@ -21,7 +22,7 @@ KNOWN = re.compile(
     re.IGNORECASE,
 )
 REFERENCES = re.compile(r"^(references( and notes)?|bibliography|literature cited|r eferences)[.:]?$", re.IGNORECASE)
-RUN_IN_ABSTRACT = re.compile(r"^abstract\s*[—–:.-]+\s*(?=\S)", re.IGNORECASE)
+RUN_IN_ABSTRACT = re.compile(r"^abstract\s*[—\u2013:.-]+\s*(?=\S)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Heading:
 
 def tidy(title: str) -> str:
     """Return the words of a heading without marks of footnotes and stray spaces."""
-    return re.sub(r"\s+", " ", re.sub(r"[*∗†‡§¶♮♯✉]+$", "", title.strip())).strip().rstrip(":").strip()
+    return re.sub(r"\s+", " ", re.sub(r"[*\u2217†‡§¶♮♯✉]+$", "", title.strip())).strip().rstrip(":").strip()
 
 
 @dataclass

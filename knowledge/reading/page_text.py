@@ -128,7 +128,7 @@ def read_pages(data: bytes, max_pages: int) -> tuple[list[PageText], str]:
         try:
             found.append(_read_page(document[number]))
         except (RuntimeError, ValueError) as error:
-            if re.search(r"malloc|memory", str(error)):
+            if re.search(r"alloc|memory", str(error)):
                 raise MemoryError from error
             broken += 1
             found.append((612.0, 792.0, []))
