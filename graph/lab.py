@@ -130,17 +130,17 @@ class Lab:
         config = self.plan.config
         recorded = self._recorded_findings(self.study, after)
         if recorded is None:
-            repeated = self._recorded_findings(config.replay, after) if config.replay else None
-            if repeated is None:
+            recorded = self._recorded_findings(config.replay, after) if config.replay else None
+            brief = replace(self.brief, findings=recorded or ())
+            if recorded is None:
                 had = [trial for trial in trials if trial.finish_order is not None and trial.finish_order <= after]
                 length = self.plan.space.sequence_length
                 situation = Situation(self.study, config.task, length, config.seed, had)
-                repeated = self.literature.brief(self._components(), situation).findings
-            brief = replace(self.brief, findings=repeated)
+                brief = self.literature.brief(self._components(), situation)
+                recorded = brief.findings
             self.store.add_event(
                 self.study, "literature", BRIEF, brief.summary(), data={"after": after, **brief.to_json()}
             )
-            recorded = repeated
         self._findings, self._consulted = recorded, after
         self._appoint()
 

@@ -19,6 +19,7 @@ from knowledge.ideas.idea import ID_PREFIX
 from knowledge.papers import Hit
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import ComponentSpec, Provenance, Slot
+from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.space.architecture import Architecture, Choice
 from neuramosaic.store.records import TrialRecord
 
@@ -100,9 +101,11 @@ class Literature:
         if situation is None:
             return Brief(citations)
         space = _Space({(spec.slot, spec.name): spec for spec in specs})
-        return Brief(citations, tuple(self._findings(situation, space)))
+        trouble: list[str] = []
+        findings = tuple(self._findings(situation, space, trouble))
+        return Brief(citations, findings, "; ".join(trouble))
 
-    def _findings(self, situation: Situation, space: _Space) -> Iterator[Finding]:
+    def _findings(self, situation: Situation, space: _Space, trouble: list[str]) -> Iterator[Finding]:
         """Return findings: for each query what could be tried at once and what the papers say; then what is lacking."""
         queries = queries_of(situation)
         tried = _choices(situation.trials)
@@ -113,7 +116,11 @@ class Literature:
             return [_next_idea(query, found[query], space, tried, used, present=present) for query in queries]
 
         here = next_ideas(present=True)
-        quoted = self._quotes([*self._asked(situation, queries), *queries], space)
+        quoted = []
+        try:
+            quoted = list(self._quotes([*self._asked(situation, queries), *queries], space))
+        except NeuraMosaicError as error:  # a library that cannot be searched costs its passages, and no study
+            trouble.append(str(error))
         for pair in zip_longest(here, quoted):
             yield from (finding for finding in pair if finding is not None)
         for pair in zip_longest(next_ideas(present=False), next_ideas(present=True)):
@@ -127,7 +134,9 @@ class Literature:
         for query in queries:
             for hit in self._search(query.words, MOST_HITS):
                 paper = hit.passage.paper
-                if paper.startswith(ID_PREFIX) or paper in used or hit.passage.kind != "text":
+                # A library may hold the ideas too, under ids of its own.
+                is_idea = paper.rpartition(":")[2].startswith(ID_PREFIX)
+                if is_idea or paper in used or hit.passage.kind != "text":
                     continue
                 used.add(paper)
                 text, title = _short(hit.passage.text), _short(hit.title, 80)

@@ -64,10 +64,12 @@ class Brief:
     Attributes:
         citations: The papers behind the components that the study may use, by component.
         findings: What was found for its task and for what was observed, the most pressing first.
+        trouble: Why the library of papers could not be searched; empty if it could, or there is none.
     """
 
     citations: tuple[Citation, ...]
     findings: tuple[Finding, ...] = ()
+    trouble: str = ""
 
     def summary(self) -> str:
         """Return one line for the journal."""
@@ -76,7 +78,10 @@ class Brief:
         by_symptom: dict[str, list[str]] = {}
         for finding in self.shown():
             by_symptom.setdefault(finding.symptom, []).append(f"{finding.name} {finding.citation}")
-        return "; ".join([said, *(f"{symptom}: {', '.join(names)}" for symptom, names in by_symptom.items())])
+        parts = [said, *(f"{symptom}: {', '.join(names)}" for symptom, names in by_symptom.items())]
+        if self.trouble:
+            parts.append(f"the library could not be searched: {' '.join(self.trouble.split())}")
+        return "; ".join(parts)
 
     def shown(self) -> tuple[Finding, ...]:
         """Return the findings that a prompt has room for."""
