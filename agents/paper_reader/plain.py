@@ -13,7 +13,7 @@ import unicodedata
 LONGEST_WORD = 200
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _RUNS = re.compile(r"([=<>#~`-])\1{2,}")  # a line of these would look like one of our delimiters
-_SPECIAL = re.compile(r"<(?=[|/!?]|[A-Za-z_]+[ >|/])|\|(?=>)|\[(?=/?INST\])")
+_SPECIAL = re.compile(r"<(?=[<|/!?]|[A-Za-z_]+[ >|/])|\|(?=>)|\[(?=/?INST\])")
 
 
 def plain(text: str, most: int | None = None) -> str:
