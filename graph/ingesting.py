@@ -142,12 +142,11 @@ class _Run:
             return self._told(record, error, say)
         record = replace(record, paper=paper.id, title=plain(paper.title, 300), pages=paper.pages)
         try:
-            chunks = passages_of(document, paper.id)
-            added = self._desk.library.add(paper, chunks)
+            added = document is not None and bool(self._desk.library.add(paper, passages_of(document, paper.id)))
             held = self._desk.library.passages(paper.id)
             record = replace(record, chunks=len(held), status="unfinished")
             say(f"{paper.pages} pages, {len(held)} passages{'' if added else ', known already'}")
-            return self._understood(record, paper, document, held, sha256, bool(added), say)
+            return self._understood(record, paper, document, held, sha256, added, say)
         except (BudgetSpentError, SandboxError) as error:
             self._ended = str(error)
             return self._told(record, error, say)
@@ -158,8 +157,11 @@ class _Run:
 
     # -- the file ------------------------------------------------------------------------------------------------------
 
-    def _opened_paper(self, source: Source, say: Callable[[str], None]) -> tuple[str, Document, Paper]:
-        """Return the sha256 of a paper's file, which is kept, what was read of it, and what is known of it."""
+    def _opened_paper(self, source: Source, say: Callable[[str], None]) -> tuple[str, Document | None, Paper]:
+        """Return the sha256 of a paper's file, which is kept, what was read of it, and what is known of it.
+
+        Nothing is read of a file that is indexed and of which is known what it describes.
+        """
         if source.problem is not None:
             raise source.problem
         file = source.file
@@ -167,9 +169,15 @@ class _Run:
             assert source.paper is not None
             say("fetching")
             file = self.server().download(source.paper, self._readings.folder / DOWNLOADS)
-        kept, sha256 = self._readings.keep_file(file, plain(source.ref, 120), own=source.file is None)
+        name = plain(source.ref, 120)
+        sha256 = self._readings.content(file, name)
+        indexed = next((item for item in self._desk.library.papers() if item.sha256 == sha256), None)
+        found = self._readings.find(sha256)
+        if indexed is not None and found is not None and found.paper == indexed.id and self._suffices(found):
+            return sha256, None, indexed
         say("reading")
-        document = read_pdf(kept)
+        document = read_pdf(file)  # before it is kept: what is no paper is not copied
+        kept = self._readings.keep_file(file, sha256, name, own=source.file is None)
         paper = file_paper(kept, document, known=source.paper)
         if source.paper is None:
             assert source.file is not None
@@ -190,18 +198,20 @@ class _Run:
         self,
         record: IngestRecord,
         paper: Paper,
-        document: Document,
+        document: Document | None,
         held: Sequence[Passage],
         sha256: str,
         added: bool,
         say: Callable[[str], None],
     ) -> IngestRecord:
         known = self._known(paper)
-        found = None if self._desk.again else self._readings.find(sha256)
+        found = self._readings.find(sha256)
         remembered = found is not None and found.paper == paper.id and self._suffices(found)
-        if found is None or not remembered:
+        if document is not None and (found is None or not remembered):
             found = self._read(paper, document, held, known, say)
             self._readings.keep(sha256, found)
+        if found is None:
+            raise PaperError(record.ref, "its record was removed while it was looked at; try again")
         for reason in () if remembered else found.reasons:
             say(reason)
         status: Status = "read" if found.model or found.relation == "same" else "indexed"
@@ -241,6 +251,8 @@ class _Run:
 
     def _suffices(self, found: PaperFindings) -> bool:
         """Whether a paper need not be read again: a model was asked, or nobody can be asked now either."""
+        if self._desk.again:
+            return False
         return bool(found.model) or self._desk.model is None or found.relation == "same"
 
     def _read(

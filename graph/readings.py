@@ -28,11 +28,24 @@ class Readings:
     def __init__(self, workspace: Path) -> None:
         self.folder = workspace / FOLDER
 
-    def keep_file(self, file: Path, ref: str, *, own: bool = False) -> tuple[Path, str]:
-        """Keep a PDF in the workspace under a name made from its content; return where it is, and its sha256.
+    def content(self, file: Path, ref: str) -> str:
+        """Return the sha256 of a file.
+
+        Raises:
+            PaperError: If it cannot be read.
+        """
+        try:
+            with file.open("rb") as source:
+                return hashlib.file_digest(source, "sha256").hexdigest()
+        except OSError as error:
+            raise PaperError(ref, f"the file cannot be read: {error.strerror or error}") from error
+
+    def keep_file(self, file: Path, sha256: str, ref: str, *, own: bool = False) -> Path:
+        """Keep a PDF in the workspace under a name made from its content; return where it is.
 
         Args:
             file: The PDF.
+            sha256: Of its content.
             ref: What names it, for messages.
             own: Whether the file is the workspace's own, so that the two may share their content.
 
@@ -40,8 +53,6 @@ class Readings:
             PaperError: If it cannot be read.
         """
         try:
-            with file.open("rb") as source:
-                sha256 = hashlib.file_digest(source, "sha256").hexdigest()
             kept = self.file(sha256)
             if not kept.exists():
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +61,7 @@ class Readings:
                 part.replace(kept)
         except OSError as error:
             raise PaperError(ref, f"the file cannot be copied: {error.strerror or error}") from error
-        return kept, sha256
+        return kept
 
     def file(self, sha256: str) -> Path:
         """Return where the PDF of a content lies, or would lie."""

@@ -228,6 +228,7 @@ def test_without_a_model_it_is_indexed_and_the_nearest_are_told_and_read_later(l
     assert lab.take(paper, llm=False)[0].status == "known"
     (record,) = lab.take(paper, write=False)
     assert (record.status, len(record.components)) == ("read", 1)
+    assert sum(line.endswith(": reading") for line in lab.said) == 2  # the second time nothing was read
 
 
 def test_a_bad_paper_stops_nothing_but_itself(lab, paper, tmp_path):
@@ -246,6 +247,7 @@ def test_a_bad_paper_stops_nothing_but_itself(lab, paper, tmp_path):
     ]
     assert all(record.message for record in records if record.status == "failed")
     assert not any("Traceback" in line for line in lab.said)
+    assert len(list((lab.workspace / "papers").glob("*.pdf"))) == 1  # what is no paper is not kept
     assert [record.done for record in records] == [False, True, False, False, False]
 
 
