@@ -151,6 +151,7 @@ def placed(slots: tuple[str, ...]) -> type[Answer]:
 def values_of(names: tuple[str, ...]) -> type[Answer]:
     """Return the answer to which values some settings have."""
     sentence = Annotated[int, Field(ge=1, le=99)]
-    fields: dict[str, Any] = {"sentence": (sentence, ...), "name": (Literal[names], ...), "value": (float, ...)}
+    value = Annotated[float, Field(ge=0, le=1_000_000)]
+    fields: dict[str, Any] = {"sentence": (sentence, ...), "name": (Literal[names], ...), "value": (value, ...)}
     setting: Any = create_model("Setting", __base__=Answer, **fields)
     return create_model("Settings", __base__=Answer, settings=(Annotated[list[setting], Field(max_length=3)], ...))
