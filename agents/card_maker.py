@@ -54,7 +54,8 @@ MENU = 8
 #: How many edits one card may hold.
 MOST_EDITS = 2
 
-_DOES = {
+#: What the parts of a block do, for whoever has to choose one.
+SLOT_WORK = {
     Slot.MIXER: "moves information from earlier positions to later ones: attention, recurrence, convolution",
     Slot.CHANNEL: "transforms each position by itself: feed-forward network, perceptron, gating, experts",
     Slot.NORM: "normalises or rescales the activations of each position",
@@ -155,7 +156,7 @@ class CardMaker:
         Raises:
             UsageError: If no code can be written for the one that was asked for.
         """
-        open_slots = [item for item in _DOES if item in HARNESS_SLOTS and known.slot(item)]
+        open_slots = [item for item in SLOT_WORK if item in HARNESS_SLOTS and known.slot(item)]
         if slot is not None:
             if slot not in open_slots:
                 raise UsageError(f"no component can be written for slot {slot!r}: choose from {', '.join(open_slots)}")
@@ -163,7 +164,7 @@ class CardMaker:
         spoken = spoken_slots(idea) & set(open_slots)
         if len(spoken) == 1:  # the words say it; a small model does not always hear it
             return spoken.pop()
-        lines = [f"- {item}: {_DOES[item]}" for item in open_slots]
+        lines = [f"- {item}: {SLOT_WORK[item]}" for item in open_slots]
         answer = create_model("Chosen", __base__=_Answer, slot=(_one_of(open_slots), ...))
         variables = {"idea": idea, "slots": "\n".join(lines)}
         return Slot(self._ask("card_slot", variables, answer, trial, max_tokens=40).model_dump()["slot"])
@@ -247,7 +248,7 @@ class CardMaker:
         """Return a card with equations; it claims nothing yet."""
         return Card.from_mapping(
             {
-                "name": _free_name(name, slot, known),
+                "name": free_name(name, slot, known),
                 "slot": slot,
                 "summary": summary_of(idea),
                 "equations": list(dict.fromkeys([*lines, *_in_words(idea)])),
@@ -325,7 +326,7 @@ def edited_card(chosen: Sequence[Edit], known: Catalogue, idea: str = "") -> Mad
     first, last = chosen[0].start, chosen[-1].result
     words = "; ".join([first.summary.rstrip("."), *(edit.phrase for edit in chosen)])
     name = "_".join([*(edit.name for edit in chosen), first.name])
-    card = last.card(_free_name(name, last.slot, known), summary_of(idea or words))
+    card = last.card(free_name(name, last.slot, known), summary_of(idea or words))
     lines = [*card.equations, *_in_words(idea)]
     card = card.model_copy(update={"equations": lines})
     return MadeCard(card, CHOSEN, first.name, tuple(edit.phrase for edit in chosen))
@@ -384,7 +385,7 @@ def _cleaned(equations: Iterable[str], start: Iterable[str]) -> list[str]:
     return [line for line in lines if line and not ((found := _EXPLAINS.match(line)) and found[1] in known)]
 
 
-def _free_name(said: str, slot: Slot, known: Catalogue) -> str:
+def free_name(said: str, slot: Slot, known: Catalogue) -> str:
     """Return a name in snake case that no component of the slot has; a taken one gets a number."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", said)
     name = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_0123456789")

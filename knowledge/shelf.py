@@ -306,7 +306,7 @@ class Shelf:
 
 def _paper(row: Any) -> Paper:
     values = {name: row[name] for name in Paper.__dataclass_fields__}
-    return Paper(**{**values, "authors": tuple(json.loads(row["authors"]))})
+    return Paper(**{**values, "authors": tuple(json.loads(row["authors"])), "withdrawn": bool(row["withdrawn"])})
 
 
 def _passage(row: Any) -> Passage:

@@ -245,6 +245,7 @@ def _papers(db: Database) -> None:
             "origin": str,
             "sha256": str,
             "pages": int,
+            "withdrawn": int,
             "content": str,
             "builtin": int,
             "replaced": int,
