@@ -272,8 +272,8 @@ def _half(start: Start) -> str:
     """Return half of the channels that a quantity has, as a size."""
     names = {item.name for item in start.hyperparameters}
     if "heads" in names:
-        return "head_dim // 2"
-    return "expansion * d_model // 2" if "expansion" in names else "d_model // 2"
+        return "head_dim / 2"
+    return "expansion * d_model / 2" if "expansion" in names else "d_model / 2"
 
 
 def _numbered(name: str, used: set[str]) -> str:

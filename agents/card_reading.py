@@ -16,8 +16,6 @@ from neuramosaic.components.spec import Provenance
 _CALL = re.compile(r"(?<![\w\\])([A-Za-z][a-z]\w*)(?=\((?:[a-z]\)\s*(=))?)")
 _OF_NOTATION = frozenset({"sum", "in", "softmax", "of", "to", "and", "with", "where", "for", "min", "max", "mean"})
 _UNUSED = re.compile(r"the hyper-parameter (\w+) is never used")
-#: A learned map of the input within an expression, such as W_g x_t.
-_INPUT_MAP = re.compile(r"(?<!\w)([WU]_\w+) x(?:_t)?(?!\w)")
 _LEFT = re.compile(r"([^=\n;]*?)=")
 #: A clause that says of symbols that they are learned, and the word before it: `a learned scale p`, `p: learned`.
 _LEARNED = re.compile(r"[^,;\n]*\blearned\b[^,;\n]*")
@@ -83,21 +81,11 @@ def read_card(card: Card) -> Reading:
 
 
 def complete(card: Card) -> tuple[Card, Reading]:
-    """Return a card with what its equations leave open, as far as that can be filled in, and how it reads then.
-
-    Maps of the input get the size that the hyper-parameter `expansion` gives them, if no equation speaks of it; a
-    hyper-parameter that is not used is left out.
-    """
+    """Return a card without the hyper-parameters that its equations do not use, and how it reads then."""
     reading = read_card(card)
     while (unused := _UNUSED.search(reading.problem)) is not None:
-        text = "\n".join(card.equations)
-        maps = dict.fromkeys(_INPUT_MAP.findall(text)) if unused[1] == "expansion" and "expansion" not in text else {}
-        if maps:
-            sizes = [f"{name} maps x_t to expansion D" for name in maps]
-            card = card.model_copy(update={"equations": [*card.equations, *sizes]})
-        else:
-            kept = [item for item in card.hyperparameters if item.name != unused[1]]
-            card = card.model_copy(update={"hyperparameters": kept})
+        kept = [item for item in card.hyperparameters if item.name != unused[1]]
+        card = card.model_copy(update={"hyperparameters": kept})
         reading = read_card(card)
     return card, reading
 

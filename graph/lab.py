@@ -17,6 +17,7 @@ from agents.literature import Brief, Finding, Literature, Situation, due
 from agents.literature.brief import findings_of
 from agents.llm.client import LanguageModel
 from agents.runner import Runner, known_functions, trial_limits
+from graph.bookshelf import OpenedLater
 from graph.control import seconds_spent
 from graph.language import open_language_model
 from graph.plan import Plan, plan_study, study_space
@@ -229,6 +230,8 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
                 model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line, deadline)
             )
             stack.callback(workshop.close)
+        shelf = OpenedLater(store, workspace)
+        stack.callback(shelf.close)
         yield Lab(
             study=study,
             workspace=workspace,
@@ -239,6 +242,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             model=model,
             workshop=workshop,
             schedule=schedule_of(config, store),
+            literature=Literature(shelf.search, model=model),
         )
 
 

@@ -144,8 +144,8 @@ class Literature:
                 break
 
     def _asked(self, situation: Situation, queries: Sequence[Query]) -> list[Query]:
-        """Return the queries that the model puts in its own words, if there is a library; none if it brings none."""
-        if self._model is None or self._search is None:
+        """Return the queries that the model puts in its own words, if there are papers; none if it brings none."""
+        if self._model is None or self._search is None or not self._search(queries[0].words, 1):
             return []
         done = [trial for trial in situation.trials if trial.val_loss is not None]
         variables = {
