@@ -42,7 +42,7 @@ def shelf(monkeypatch):
         asked.append(text)
         return [Hit(Passage("2401.00001", 0, "3", 4, f"Said for the {len(asked)}th time."), "On Time", 1.0)][:limit]
 
-    monkeypatch.setattr(graph.lab, "Lab", lambda **fields: Lab(**fields, literature=Literature(search)))
+    monkeypatch.setattr(graph.lab, "Lab", lambda **fields: Lab(**{**fields, "literature": Literature(search)}))
     return asked
 
 
