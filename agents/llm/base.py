@@ -115,6 +115,10 @@ class Answer:
     usage: Usage | None = None
 
 
+#: Requests at once: a model on this machine's processors is as quick with one after the other, a server is not.
+LOCAL_SLOTS, REMOTE_SLOTS = 1, 4
+
+
 class Provider(Protocol):
     """Answers requests, one attempt each: no retries, no ledger."""
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agents.llm import local_server
-from agents.llm.base import Answer, ProviderUnavailableError, Request
+from agents.llm.base import LOCAL_SLOTS, Answer, ProviderUnavailableError, Request
 from agents.llm.keys import KEY_VARIABLE
 from agents.llm.openai import OpenAIProvider
 from agents.llm.prices import FREE
@@ -69,7 +69,7 @@ class LocalProvider:
         self,
         gguf: Path | None = None,
         *,
-        slots: int = 1,
+        slots: int = LOCAL_SLOTS,
         context_tokens: int = CONTEXT_TOKENS,
         timeout_s: float = 600.0,
         on_progress: Callable[[str], None] | None = None,

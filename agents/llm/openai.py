@@ -14,7 +14,16 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from agents.llm.base import Answer, ModelError, Request, TimedOutError, TruncatedError, UnreachableError, Usage
+from agents.llm.base import (
+    REMOTE_SLOTS,
+    Answer,
+    ModelError,
+    Request,
+    TimedOutError,
+    TruncatedError,
+    UnreachableError,
+    Usage,
+)
 from agents.llm.keys import KEY_VARIABLE, api_key, redact
 from agents.llm.prices import Price, price_of
 from agents.llm.transport import CheckedTransport
@@ -57,7 +66,7 @@ class OpenAIProvider:
         *,
         base_url: str | None = None,
         timeout_s: float = 120.0,
-        slots: int = 4,
+        slots: int = REMOTE_SLOTS,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         key: Callable[[], str | None] = api_key,
     ) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from agents.llm.base import ERRORS, Answer, BudgetSpentError, ModelError, NoRecordedAnswerError, Request, Usage
+from agents.llm.base import (
+    ERRORS,
+    LOCAL_SLOTS,
+    REMOTE_SLOTS,
+    Answer,
+    BudgetSpentError,
+    ModelError,
+    NoRecordedAnswerError,
+    Request,
+    Usage,
+)
 from agents.llm.prices import FREE
 from neuramosaic.store.ledger import OK, Call, Ledger
 
@@ -34,10 +44,10 @@ class ReplayProvider:
 
     Attributes:
         model: The model that answered then: what is known of its failures is known of its answers.
+        slots: As many as whoever answered then had, so that as many samples are asked for.
     """
 
     name = "replay"
-    slots = 4
     price = FREE
 
     def __init__(self, ledger: Ledger, study: str) -> None:
@@ -46,6 +56,7 @@ class ReplayProvider:
         self._lock = threading.Lock()
         calls = ledger.calls(study)
         self.model = calls[0].model if calls else study
+        self.slots = REMOTE_SLOTS if calls and calls[0].provider == "openai" else LOCAL_SLOTS
 
     def complete(self, request: Request, request_id: str) -> Answer:
         """Return the recorded answer, or raise the recorded failure: see `Provider.complete`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import keyword
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -232,8 +232,8 @@ class ComponentWriter:
                 as_code = effort.attempts >= sketches
                 fresh += 1
                 try:
-                    candidate = self._code(effort) if as_code else self._sketch(effort, fresh - 1, draft)
-                    proof = self._try(candidate, effort)
+                    found = [self._code(effort)] if as_code else self._sketches(effort, fresh - 1, draft)
+                    candidate, proof = self._first_proved(found, effort)
                     repeated = proof is None and effort.failures[-1].check == _REPEATED
                     repairs = 0 if as_code or repeated else _REPAIRS
                     while proof is None and repairs and self._may_ask(effort):
@@ -250,25 +250,43 @@ class ComponentWriter:
             effort.failures.append(Failure(UNANSWERED, str(error)))
         return None, None
 
-    def _sketch(self, effort: _Effort, fresh: int, draft: Candidate | None) -> Candidate:
-        """Ask for a sketch; every other time with the equations read by rule as a first draft."""
+    def _first_proved(self, candidates: Sequence[Candidate], effort: _Effort) -> tuple[Candidate, Proof | None]:
+        """Return the first candidate that is proved, with its proof; else the one that is worth a repair, tried last.
+
+        Those that make no component cost nothing to refuse and come first, so that what is repaired is one that got
+        into the sandbox, if any did.
+        """
+        for candidate in sorted(candidates, key=lambda item: item.failure is None):
+            proof = self._try(candidate, effort)
+            if proof is not None:
+                break
+        return candidate, proof
+
+    def _sketches(self, effort: _Effort, fresh: int, draft: Candidate | None) -> list[Candidate]:
+        """Ask for sketches, as many at once as the provider has slots, so that they share the prompt and the wait.
+
+        Every other time the equations read by rule are shown as a first draft.
+        """
         shown = ""
         if draft is not None and draft.failure is not None and fresh % 2 == 1:
             shown = f"A first draft, which fails:\n{shown_lines(draft.text)}\n{draft.failure.message}"
         variables = {**self._shown(effort), "draft": shown}
         _count_prompt(effort, "write_sketch", variables)
-        answer = self._model.ask(
+        samples = min(self._model.provider.slots, self._limits.attempts - effort.attempts)
+        answers = self._model.ask_many(
             "write_sketch",
             variables,
             Lines,
             purpose="write a component",
+            samples=samples,
             trial=effort.writing.id,
             occurrence=fresh,
-            temperature=_TEMPERATURES[min(fresh, len(_TEMPERATURES) - 1)],
+            # Several at the temperature of the first would all be the same.
+            temperature=_TEMPERATURES[-1 if samples > 1 else min(fresh, len(_TEMPERATURES) - 1)],
             max_tokens=_SKETCH_TOKENS,
         )
-        effort.characters += len(answer.model_dump_json())
-        return _read(answer, effort)
+        effort.characters += sum(len(answer.model_dump_json()) for answer in answers)
+        return [_read(answer, effort) for answer in answers]
 
     def _repaired(self, candidate: Candidate, effort: _Effort) -> Candidate:
         last = effort.failures[-1]

@@ -247,3 +247,28 @@ def test_a_card_whose_component_cannot_be_added_is_refused_before_anything_is_as
     with pytest.raises(UsageError):
         write([GOOD], Card.from_mapping({**SPOKEN.model_dump(mode="json", exclude_defaults=True), **change}))
     assert Ledger(store).calls() == []
+
+
+def test_a_server_is_asked_for_several_at_once_and_what_costs_nothing_to_refuse_comes_first(write, sandbox):
+    script = ScriptedProvider([BAD, lines("return nonsense("), GOOD], slots=3)
+    written, _, provider = write(script)
+    assert prompts(provider) == ["write_sketch"] * 3
+    assert len({request.messages for request in provider.requests}) == 1
+    assert provider.requests[0].temperature > 0  # else they would all be the same
+    assert written.verified
+    assert [failure.check for failure in written.failures] == ["sketch", "causal"]
+
+
+def test_of_several_the_one_that_got_furthest_is_repaired(write):
+    script = ScriptedProvider([BAD, lines("return nonsense("), lines("return ("), GOOD], slots=3)
+    written, _, provider = write(script)
+    assert prompts(provider)[3:] == ["repair_sketch"]
+    assert "causal" in provider.requests[3].messages[-1].content
+    assert written.verified
+
+
+def test_no_more_are_asked_for_than_may_be_tried(write):
+    script = ScriptedProvider(lambda request: WORSE, slots=8)
+    written, _, provider = write(script, limits=WriterLimits(attempts=2))
+    assert not written.verified
+    assert len(provider.requests) == 2
