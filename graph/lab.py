@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from graph.workers import TrialWorkers
 from graph.workshop import Workshop
 from neuramosaic.components.spec import Slot
 from neuramosaic.errors import UsageError
+from neuramosaic.steering import Steering
 from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.commands import Commands, in_force
 from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.records import Event, WritingRecord
 from neuramosaic.store.store import Store
@@ -35,7 +37,7 @@ from sandbox.registry import create_sandbox
 
 
 class WritingCutShortError(Exception):
-    """A person asked the study to stop, or its time was up, while a component was being written."""
+    """A person asked the study to stop or pause, or its time was up, while a component was being written."""
 
 
 @dataclass
@@ -53,6 +55,10 @@ class Lab:
         workshop: Where components are written; None if nobody is asked.
         schedule: The order of events to follow, if this is a replay.
         spent: Which cap of the language model was reached in this session, and how to go on; empty while none is.
+        steering: What a person's commands mean for what is proposed from now on.
+        paused: Whether nothing new is begun until a person says so.
+        ingest: Reads papers into the workspace's library, given what names them, and says what came of it in a line;
+            None if this session has no library.
         sandbox_failures: How often the sandbox failed in this session, by trial.
         brief, designer, coder: What the agents know, and those that depend on the space.
         analyst: The analyst.
@@ -69,6 +75,9 @@ class Lab:
     workshop: Workshop | None = None
     schedule: Schedule | None = None
     spent: str = ""
+    steering: Steering = field(default_factory=Steering)
+    paused: bool = False
+    ingest: Callable[[str], str] | None = None
     sandbox_failures: Counter[str] = field(default_factory=Counter)
     brief: Brief = field(init=False)
     designer: Designer | Comparison = field(init=False)
@@ -89,6 +98,23 @@ class Lab:
     def ending(self) -> str:
         """Why the study ends early, for people; empty if it does not."""
         return self.spent or (self.schedule.ending if self.schedule else "")
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person asked the study to stop or to pause, which it has not heeded yet."""
+        return _interrupted(self.store, self.study)
+
+    def steer(self, config: StudyConfig | None = None) -> None:
+        """Go by the commands that were applied so far, and by another configuration if one is given."""
+        if config is not None:
+            self.plan = replace(self.plan, config=config)
+            self.set_deadline()
+        self.steering = in_force(Commands(self.store).log(self.study))
+        self._appoint()
+
+    def set_deadline(self) -> None:
+        """Count the wall limit anew, as after a pause or when it was changed."""
+        self.deadline = _deadline(self.plan.config, self.store.events(self.study))
 
     def joined(self, writing: WritingRecord) -> bool:
         """Whether the component of a writing is in the study's space."""
@@ -113,7 +139,7 @@ class Lab:
         self.designer = (
             Comparison(plan.space, plan.config)
             if plan.config.comparison
-            else Designer(plan.space, plan.config, model=self.model, brief=self.brief)
+            else Designer(plan.space, plan.config, model=self.model, brief=self.brief, steering=self.steering)
         )
         self.coder = Coder(
             plan.catalogue,
@@ -191,14 +217,19 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             model=model,
             workshop=workshop,
             schedule=schedule_of(config, store),
+            steering=in_force(Commands(store).log(study)),
         )
 
 
 def _note(store: Store, study: str, line: str, deadline: float | None) -> None:
-    """Keep a line of a writing's progress; end the writing if a person asked the study to stop, or its time is up."""
+    """Keep a line of a writing's progress; end it if a person asked the study to stop or pause, or its time is up."""
     store.add_event(study, "coder", "writing", line)
-    if _over(deadline) or any(command.kind == "stop" for command in store.pending_commands(study)):
+    if _over(deadline) or _interrupted(store, study):
         raise WritingCutShortError
+
+
+def _interrupted(store: Store, study: str) -> bool:
+    return any(command.kind in ("stop", "pause") for command in store.pending_commands(study))
 
 
 def _over(deadline: float | None) -> bool:

@@ -231,5 +231,18 @@ def _calls_before_trials(db: Database) -> None:
     _never_change_calls(db)
 
 
+@migrations(name="0007_steering")
+def _steering(db: Database) -> None:
+    # Who asked; what came of it; and where among the study's events it took effect, to be repeated there.
+    commands = db.table("commands")
+    commands.add_column("by", str, not_null_default="")
+    commands.add_column("outcome", str)
+    commands.add_column("effect", str, not_null_default="")
+    commands.add_column("recorded", str, not_null_default="{}")
+    commands.add_column("after", int)
+    commands.add_column("trials", int)
+    commands.add_column("writings", int)
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 5
+LATEST = 7
