@@ -20,8 +20,8 @@ from graph.carrying_out import (
     asks_wait,
     carry_out,
     finish_stop,
-    held,
     heed_session,
+    held,
     to_be_written,
     wait,
 )
@@ -75,10 +75,10 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             trial = _add_trial(lab, proposal)
             proposed.append(trial.id)
             trials.append(trial)
-            if carry_out(lab, asking=False):
-                writings = lab.writings.of_study(lab.study)
-                if _to_be_written(lab, writings):
-                    break
+            carry_out(lab, asking=False)
+            writings = lab.writings.of_study(lab.study)
+            if asks_wait(lab) or _to_be_written(lab, writings):
+                break
         else:
             open_yet = bool(_to_be_written(lab, writings))
             if lab.schedule is not None and not open_yet:

@@ -12,7 +12,6 @@ from graph.language import check_language_model
 from graph.plan import recorded_space
 from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, leaderboard
 from neuramosaic.analysis.payoff import slot_of
-from neuramosaic.components.spec import Slot
 from neuramosaic.errors import UsageError
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
@@ -69,7 +68,13 @@ class SteeringStatus:
             "in_force": {**self.steering.to_json(), "lines": self.steering.lines()},
             "paused": self.paused,
             "waiting_for_approval": [
-                {"card": f"c{item.number}", "slot": item.slot, "name": item.name, "source": item.source, "yaml": item.card}
+                {
+                    "card": f"c{item.number}",
+                    "slot": item.slot,
+                    "name": item.name,
+                    "source": item.source,
+                    "yaml": item.card,
+                }
                 for item in self.waiting
             ],
             "log": [record.to_json() for record in self.log],
@@ -178,7 +183,9 @@ def check(store: Store, study: str, command: SteeringCommand, *, expected: bool 
     if config.llm == "replay":
         raise UsageError(f"study {study} repeats {config.replay}: it can be paused and stopped, and not be steered")
     if config.comparison is not None and set(getattr(command, "model_fields_set", ())) - {"kind", "hours"}:
-        raise UsageError(f"study {study} compares one component with the baseline: there is nothing to steer but its hours")
+        raise UsageError(
+            f"study {study} compares one component with the baseline: there is nothing to steer but its hours"
+        )
     done = in_force(log)
     if expected:
         for item in log:
@@ -200,14 +207,14 @@ def check(store: Store, study: str, command: SteeringCommand, *, expected: bool 
             if config.llm == "none":
                 raise UsageError(f"an idea needs a language model, and study {study} has none: start one with --llm")
             if not any(character.isalpha() for character in command.text):
-                raise UsageError("an idea is a sentence, such as 'attention whose keys are sharpened by a learned power'")
+                raise UsageError(
+                    "an idea is a sentence, such as 'attention whose keys are sharpened by a learned power'"
+                )
         case _:
             pass
 
 
-def _check_session(
-    store: Store, record: StudyRecord, command: SteeringCommand, log: Sequence[CommandRecord]
-) -> None:
+def _check_session(store: Store, record: StudyRecord, command: SteeringCommand, log: Sequence[CommandRecord]) -> None:
     if not is_running(record.id, store.path.parent):
         raise UsageError(f"study {record.id} is not running: 'neuramosaic resume {record.id}' goes on with it")
     asked = [item.command.kind for item in log if item.pending and item.command.kind in SESSION_KINDS]
@@ -249,7 +256,10 @@ def _check_budget(store: Store, record: StudyRecord, config: StudyConfig, comman
     if events and record.state is StudyState.RUNNING and is_running(record.id, store.path.parent):
         hours += max(0.0, (datetime.now(UTC) - datetime.fromisoformat(events[-1].time)).total_seconds()) / 3600
     used = {
-        "trials": (sum(slot_of(trial) is not None for trial in counted(config, store.trials(record.id))), "architectures"),
+        "trials": (
+            sum(slot_of(trial) is not None for trial in counted(config, store.trials(record.id))),
+            "architectures",
+        ),
         "max_hours": (hours, "hours"),
         "max_llm_tokens": (spent.tokens, "tokens"),
         "max_usd": (spent.usd, "USD"),
@@ -287,4 +297,3 @@ def best_to_promote(trials: Sequence[TrialRecord], constraint: Constraint, steer
             raise UsageError(f"trial {trial.number} is the best and stands on the last of {MOST_RUNGS} rungs already")
         return trial
     raise UsageError("no trial but the baseline has completed that was not promoted yet: ask again later")
-

@@ -65,9 +65,7 @@ class CandidateSearch:
         self._log_weight = log_weight
         return self._climb(acquisition, incumbents, taken, rng)
 
-    def _best_of_all(
-        self, acquisition: Acquisition, taken: set[Key], log_weight: LogWeight | None
-    ) -> Point | None:
+    def _best_of_all(self, acquisition: Acquisition, taken: set[Key], log_weight: LogWeight | None) -> Point | None:
         assert self._all is not None
         points, keys, units = self._all
         free = np.array([index for index, key in enumerate(keys) if key not in taken], dtype=int)

@@ -188,7 +188,9 @@ class Constraint:
         if wish.key in tuple(Slot):
             held = [value for name, value in point.items() if _is_choice(name, wish.key)]
             return full * sum(value != wish.value for value in held) / len(held) if held else 0.0
-        shares = [_share(self._space.parameters[name], value) for name, value in point.items() if is_named(name, wish.key)]
+        shares = [
+            _share(self._space.parameters[name], value) for name, value in point.items() if is_named(name, wish.key)
+        ]
         if not shares:
             return 0.0
         mean = sum(shares) / len(shares)

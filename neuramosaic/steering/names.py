@@ -72,7 +72,9 @@ class Names:
             return
         elsewhere = self.slots_with(part.name)
         if elsewhere:
-            raise UsageError(f"{part.name!r} is no {part.slot}, it is a {elsewhere[0]}: write {elsewhere[0]}={part.name}")
+            raise UsageError(
+                f"{part.name!r} is no {part.slot}, it is a {elsewhere[0]}: write {elsewhere[0]}={part.name}"
+            )
         raise UnknownNameError(str(part.slot), part.name, self.components[part.slot])
 
     def _check_wish(self, wish: Wish) -> None:

@@ -41,7 +41,8 @@ def parse_command(text: str, names: Names | None = None) -> SteeringCommand:
     Args:
         text: Such as "/veto mixer=attention channel=moe", "/favour depth=low weight=4" or "/budget trials=40".
         names: The slots, components and dimensions of the study, against which names are checked; without them only
-            the form is. With them a component may be named without its slot, or with a wrong one, if its name is unique.
+            the form is. With them a component may be named without its slot, or with a wrong one, if its
+            name is unique.
 
     Raises:
         UnknownNameError: If there is no such command, slot, component or dimension; names the nearest one.

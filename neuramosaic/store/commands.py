@@ -162,9 +162,7 @@ class Commands:
 
     def pending(self, study: str) -> list[CommandRecord]:
         """Return the commands that wait, oldest first."""
-        rows = self._store.rows(
-            "SELECT * FROM commands WHERE study = ? AND finished IS NULL ORDER BY id", (study,)
-        )
+        rows = self._store.rows("SELECT * FROM commands WHERE study = ? AND finished IS NULL ORDER BY id", (study,))
         return [_record(row) for row in rows]
 
 
