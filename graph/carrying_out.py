@@ -80,16 +80,13 @@ def carry_out(lab: Lab, *, asking: bool) -> bool:
     Returns:
         Whether anything took effect.
     """
-    _repeat(lab)
     changed = False
-    for record in Commands(lab.store).pending(lab.study):
-        if record.command.kind in SESSION_KINDS:
-            continue
-        if not asking and isinstance(record.command, Idea | Ingest):
-            break
-        changed |= _carry_out(lab, record)
+    while True:
         _repeat(lab)
-    return changed
+        waiting = [item for item in Commands(lab.store).pending(lab.study) if item.command.kind not in SESSION_KINDS]
+        if not waiting or (not asking and isinstance(waiting[0].command, Idea | Ingest)):
+            return changed
+        changed |= _carry_out(lab, waiting[0])
 
 
 def asks_wait(lab: Lab) -> bool:

@@ -59,9 +59,10 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
     proposed: list[str] = []
     if lab.interrupted:
-        return {"proposed": proposed, "exhausted": False}
+        return {"proposed": proposed, "exhausted": False, "waiting": False}
     if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
-        return {"proposed": proposed, "exhausted": False}
+        return {"proposed": proposed, "exhausted": False, "waiting": False}
+    waiting = False
     while not (exhausted := _ended(lab, trials, writings)) and _may_propose(lab, trials, writings):
         try:
             proposal = lab.designer.propose(trials, writings)
@@ -84,8 +85,9 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             if lab.schedule is not None and not open_yet:
                 raise lab.schedule.departure(f"after {len(trials)} trials nothing more is proposed")
             exhausted = proposal == "done" and not open_yet
+            waiting = proposal == "wait"
             break
-    return {"proposed": proposed, "exhausted": exhausted}
+    return {"proposed": proposed, "exhausted": exhausted, "waiting": waiting}
 
 
 def _ended(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
@@ -236,7 +238,7 @@ def _tell_ends_or_wait(lab: Lab) -> list[str]:
 
 def _waits_for_approval(lab: Lab, state: StudyState) -> bool:
     """Whether nothing is left to do but what a person has to decide first."""
-    if state.get("proposed") or state.get("exhausted") or lab.schedule is not None or lab.spent or lab.out_of_time:
+    if not state.get("waiting") or lab.schedule is not None or lab.spent or lab.out_of_time:
         return False
     return bool(held(lab))
 

@@ -22,6 +22,8 @@ class StudyState(StudyInput, total=False):
     exhausted: bool
     """The designer has nothing more to propose: budget spent, or time over. The runner takes it back when a person
     asked for something since."""
+    waiting: bool
+    """The designer has nothing to propose until what runs has finished, or a person has decided."""
     stopping: bool
     """A person asked the study to stop."""
     report: str

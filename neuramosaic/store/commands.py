@@ -10,7 +10,7 @@ from typing import Any
 
 from neuramosaic.canonical import canonical_json
 from neuramosaic.errors import NotFoundError
-from neuramosaic.steering.commands import SteeringCommand, command_from_json, describe, payload_of, slash
+from neuramosaic.steering.commands import Idea, SteeringCommand, command_from_json, describe, payload_of, slash
 from neuramosaic.steering.force import Steering
 from neuramosaic.store.store import Store, now
 
@@ -111,6 +111,8 @@ class Commands:
     ) -> CommandRecord:
         """Record that a command took effect or was refused, and where among the study's events; only once.
 
+        An idea that took effect has its writing by now, which does not count as having been there before it.
+
         Args:
             record: The command.
             outcome: What came of it.
@@ -128,7 +130,7 @@ class Commands:
                 "UPDATE commands SET finished = ?, outcome = ?, effect = ?, recorded = ?,"
                 " after = (SELECT count(*) FROM trials WHERE study = ? AND finish_order IS NOT NULL),"
                 " trials = (SELECT count(*) FROM trials WHERE study = ?),"
-                " writings = (SELECT count(*) FROM writings WHERE study = ?)"
+                " writings = (SELECT count(*) FROM writings WHERE study = ?) - ?"
                 " WHERE id = ? AND finished IS NULL",
                 (
                     now(),
@@ -138,6 +140,7 @@ class Commands:
                     record.study,
                     record.study,
                     record.study,
+                    int(isinstance(record.command, Idea) and outcome is CommandOutcome.APPLIED),
                     record.id,
                 ),
             )

@@ -56,7 +56,7 @@ def in_background(study, laboratory):
     return session
 
 
-def until(condition, limit_s=60):
+def until(condition, limit_s=150):
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -130,20 +130,20 @@ def test_a_pause_begins_nothing_and_a_person_ends_it(laboratory, tiny):
     started = {job.name for job in laboratory.sandbox.jobs}
     assert status(laboratory, study).paused
     veto = steer(laboratory, study, "/veto residual=post")  # heeded in the pause too
-    until(lambda: not Commands_pending(laboratory, study))
+    until(lambda: not waiting_commands(laboratory, study))
     assert log(laboratory, study)[-1].effect == ""
     assert log(laboratory, study)[-1].id == veto.id
     assert {job.name for job in laboratory.sandbox.jobs} == started
     assert is_running(study, laboratory.workspace)
     steer(laboratory, study, "/resume")
-    session.join(timeout=60)
+    session.join(timeout=150)
     assert laboratory.study(study).state is StudyState.FINISHED
     assert sum(t.parent is None for t in laboratory.trials(study)) == 9
     kinds = [event.kind for event in laboratory.journal(study) if event.agent == "session"]
     assert kinds == ["created", "started", "paused", "goes on", "ended"]
 
 
-def Commands_pending(laboratory, study):
+def waiting_commands(laboratory, study):
     return [record for record in log(laboratory, study) if record.pending]
 
 
@@ -155,16 +155,16 @@ def test_a_paused_study_can_be_stopped_and_resumed(laboratory, tiny):
     steer(laboratory, study, "/pause")
     until(lambda: laboratory.study(study).state is StudyState.PAUSED)
     steer(laboratory, study, "/stop")
-    session.join(timeout=60)
+    session.join(timeout=150)
     assert laboratory.study(study).state is StudyState.STOPPED
     steer(laboratory, study, "/veto norm=dyt")  # waits for the next session
     with Store.open(laboratory.workspace) as store:
         discard_commands(store, study)
-    assert len(Commands_pending(laboratory, study)) == 1
+    assert len(waiting_commands(laboratory, study)) == 1
     laboratory.sandbox.delay_s = lambda job: 0.0
     before = len(laboratory.trials(study))
     assert run_study(study, laboratory.workspace) is StudyState.FINISHED
-    assert not Commands_pending(laboratory, study)
+    assert not waiting_commands(laboratory, study)
     assert all("norm:dyt" not in t.components for t in laboratory.trials(study)[before:] if t.parent is None)
 
 
@@ -243,7 +243,7 @@ def test_approval_an_idea_and_a_replay(laboratory, asking, model_server, writer,
     steer(laboratory, study, f"/approve {idea.id}")
     steer(laboratory, study, "/approval off")
     until(lambda: decide(laboratory, study) or not session.is_alive())
-    session.join(timeout=60)
+    session.join(timeout=150)
     assert laboratory.study(study).state is StudyState.FINISHED
     writings = {item.number: item for item in laboratory.writings(study)}
     assert writings[0].state is WritingState.FAILED
