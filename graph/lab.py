@@ -102,7 +102,12 @@ class Lab:
     @property
     def interrupted(self) -> bool:
         """Whether a person asked the study to stop or to pause, which it has not heeded yet."""
-        return _interrupted(self.store, self.study)
+        return any(command.kind in ("stop", "pause") for command in self.store.pending_commands(self.study))
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a person asked the study to pause, which it has not heeded yet."""
+        return any(command.kind == "pause" for command in self.store.pending_commands(self.study))
 
     def steer(self, config: StudyConfig | None = None) -> None:
         """Go by the commands that were applied so far, and by another configuration if one is given."""
@@ -200,36 +205,28 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             plan.workers,
         )
         stack.callback(workers.close)
-        deadline = _deadline(config, store.events(study))
-        workshop = None
-        if model is not None:
-            workshop = Workshop(
-                model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line, deadline)
-            )
-            stack.callback(workshop.close)
-        yield Lab(
+        lab = Lab(
             study=study,
             workspace=workspace,
             store=store,
             plan=plan,
             workers=workers,
-            deadline=deadline,
+            deadline=_deadline(config, store.events(study)),
             model=model,
-            workshop=workshop,
             schedule=schedule_of(config, store),
             steering=in_force(Commands(store).log(study)),
         )
+        if model is not None:
+            lab.workshop = Workshop(model, store, workspace, backend=backend, on_progress=lambda line: _note(lab, line))
+            stack.callback(lab.workshop.close)
+        yield lab
 
 
-def _note(store: Store, study: str, line: str, deadline: float | None) -> None:
+def _note(lab: Lab, line: str) -> None:
     """Keep a line of a writing's progress; end it if a person asked the study to stop or pause, or its time is up."""
-    store.add_event(study, "coder", "writing", line)
-    if _over(deadline) or _interrupted(store, study):
+    lab.store.add_event(lab.study, "coder", "writing", line)
+    if lab.out_of_time or lab.interrupted:
         raise WritingCutShortError
-
-
-def _interrupted(store: Store, study: str) -> bool:
-    return any(command.kind in ("stop", "pause") for command in store.pending_commands(study))
 
 
 def _over(deadline: float | None) -> bool:

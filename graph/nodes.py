@@ -58,7 +58,7 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
     carry_out(lab, asking=True)
     trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
     proposed: list[str] = []
-    if lab.interrupted:
+    if lab.pausing:
         return {"proposed": proposed, "exhausted": False, "waiting": False}
     if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
         return {"proposed": proposed, "exhausted": False, "waiting": False}

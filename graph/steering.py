@@ -182,7 +182,8 @@ def check(store: Store, study: str, command: SteeringCommand, *, expected: bool 
         return
     if config.llm == "replay":
         raise UsageError(f"study {study} repeats {config.replay}: it can be paused and stopped, and not be steered")
-    if config.comparison is not None and set(getattr(command, "model_fields_set", ())) - {"kind", "hours"}:
+    hours_only = isinstance(command, Budget) and set(command.changes()) == {"max_hours"}
+    if config.comparison is not None and not hours_only:
         raise UsageError(
             f"study {study} compares one component with the baseline: there is nothing to steer but its hours"
         )
@@ -269,7 +270,8 @@ def _check_budget(store: Store, record: StudyRecord, config: StudyConfig, comman
         if value is not None and value < had:
             said = f"{had:,.3g}" if isinstance(had, float) else f"{had:,}"
             raise UsageError(f"{said} {unit} are used already: that is the least that the limit can be")
-    check_language_model(StudyConfig.from_mapping({**config.to_json(), **changes}))
+    if changes.get("max_usd") is not None:  # a cap that the model's price is not known for cannot be kept
+        check_language_model(StudyConfig.from_mapping({**config.to_json(), **changes}))
 
 
 def counted(config: StudyConfig, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
