@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from graph.control import discard_commands, is_running
+from graph.control import discard_commands, is_running, seconds_spent
 from graph.session import create_study, run_study
 from graph.steering import steering_status, submit, undo
 from neuramosaic.errors import UsageError
 from neuramosaic.store.commands import CommandOutcome, Commands
-from neuramosaic.store.records import StudyState, WritingState
+from neuramosaic.store.records import Event, StudyState, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 
@@ -250,6 +250,9 @@ def test_approval_an_idea_and_a_replay(laboratory, asking, model_server, writer,
     assert writings[0].failures[-1] == {"check": "approval", "message": "rejected by ada: too dear"}
     assert writings[idea.number].state is WritingState.VERIFIED
     trials = laboratory.trials(study)
+    after_the_veto = [t for t in trials if t.parent is None and t.number > 2]
+    assert any(t.source == "llm" for t in after_the_veto)
+    assert not any("norm:dyt" in t.components for t in after_the_veto)
     (tried, *_) = [t for t in trials if t.proposal.get("writing") == idea.id]
     assert tried.source == "idea"
     assert f"{idea.slot}:{idea.name}" in tried.components
@@ -268,6 +271,16 @@ def test_approval_an_idea_and_a_replay(laboratory, asking, model_server, writer,
         r.command for r in log(laboratory, study) if r.outcome is CommandOutcome.APPLIED
     ]
     assert [(w.name, w.state) for w in laboratory.writings(again)] == [(w.name, w.state) for w in writings.values()]
+
+
+def test_a_pause_does_not_count_against_the_hours():
+    moments = {"created": 0, "started": 10, "paused": 20, "goes on": 50, "ended": 55}
+    events = [
+        Event(number, "s", f"2026-01-01T00:00:{second:02}.000+00:00", "session", kind, "")
+        for number, (kind, second) in enumerate(moments.items())
+    ]
+    assert seconds_spent(events) == 15.0
+    assert seconds_spent(events[:3]) == 10.0  # killed in the pause
 
 
 def decide(laboratory, study):
