@@ -17,11 +17,14 @@ from datetime import datetime
 from pathlib import Path
 
 from neuramosaic.errors import UsageError
+from neuramosaic.steering.commands import SESSION_KINDS
 from neuramosaic.store.records import Event, StudyState
 from neuramosaic.store.store import Store
 
 #: How often a lock is tried, 0.05 s apart.
 LOCK_ATTEMPTS = 10
+#: Kinds of the journal's entries of the session at the beginning and at the end of a pause.
+PAUSED, GOES_ON = "paused", "goes on"
 
 
 def is_running(study: str, workspace: Path) -> bool:
@@ -71,21 +74,25 @@ def launch(study: str, workspace: Path) -> subprocess.Popen[bytes]:
 
 
 def discard_commands(store: Store, study: str) -> None:
-    """Drop what was asked of an earlier session, which died before it could do it."""
+    """Drop what was asked of an earlier session alone, which died before it could do it; what steers a study stays."""
     for command in store.pending_commands(study):
-        store.finish_command(command.id)
+        if command.kind in SESSION_KINDS:
+            store.finish_command(command.id)
 
 
 def seconds_spent(events: Sequence[Event]) -> float:
     """Return the wall time that a study's sessions took together, in seconds, from its journal.
 
     A session begins with its "started" event and ends with the last event before the next one begins: a killed session
-    counts up to its last sign of life.
+    counts up to its last sign of life. A pause does not count.
     """
     total, begin, last = 0.0, None, None
     for event in events:
         at = datetime.fromisoformat(event.time).timestamp()
-        if event.agent == "session" and event.kind == "started":
+        kind = event.kind if event.agent == "session" else ""
+        if kind == PAUSED and begin is not None:
+            total, begin = total + at - begin, None
+        elif kind in ("started", GOES_ON):
             if begin is not None and last is not None:
                 total += last - begin
             begin = at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,9 @@ from graph.workers import TrialWorkers
 from graph.workshop import Workshop
 from neuramosaic.components.spec import ComponentSpec, Slot
 from neuramosaic.errors import UsageError
+from neuramosaic.steering import Steering
 from neuramosaic.store.code import CodeRepository
+from neuramosaic.store.commands import Commands, in_force
 from neuramosaic.store.components import study_catalogue
 from neuramosaic.store.records import Event, TrialRecord, WritingRecord
 from neuramosaic.store.store import Store
@@ -40,7 +42,7 @@ BRIEF = "brief"
 
 
 class WritingCutShortError(Exception):
-    """A person asked the study to stop, or its time was up, while a component was being written."""
+    """A person asked the study to stop or pause, or its time was up, while a component was being written."""
 
 
 @dataclass
@@ -59,6 +61,10 @@ class Lab:
         schedule: The order of events to follow, if this is a replay.
         spent: Which cap of the language model was reached in this session, and how to go on; empty while none is.
         literature: Who looks for what is known; it has no library by default.
+        steering: What a person's commands mean for what is proposed from now on.
+        paused: Whether nothing new is begun until a person says so.
+        ingest: Reads papers into the workspace's library, given what names them, and says what came of it in a line;
+            None if this session has no library.
         sandbox_failures: How often the sandbox failed in this session, by trial.
         brief, designer, coder: What the agents know, and those that depend on the space.
         analyst: The analyst.
@@ -76,6 +82,9 @@ class Lab:
     schedule: Schedule | None = None
     spent: str = ""
     literature: Literature = field(default_factory=Literature)
+    steering: Steering = field(default_factory=Steering)
+    paused: bool = False
+    ingest: Callable[[str], str] | None = None
     sandbox_failures: Counter[str] = field(default_factory=Counter)
     brief: Brief = field(init=False)
     designer: Designer | Comparison = field(init=False)
@@ -98,6 +107,28 @@ class Lab:
     def ending(self) -> str:
         """Why the study ends early, for people; empty if it does not."""
         return self.spent or (self.schedule.ending if self.schedule else "")
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person asked the study to stop or to pause, which it has not heeded yet."""
+        return any(command.kind in ("stop", "pause") for command in self.store.pending_commands(self.study))
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a person asked the study to pause, which it has not heeded yet."""
+        return any(command.kind == "pause" for command in self.store.pending_commands(self.study))
+
+    def steer(self, config: StudyConfig | None = None) -> None:
+        """Go by the commands that were applied so far, and by another configuration if one is given."""
+        if config is not None:
+            self.plan = replace(self.plan, config=config)
+            self.set_deadline()
+        self.steering = in_force(Commands(self.store).log(self.study))
+        self._appoint()
+
+    def set_deadline(self) -> None:
+        """Count the wall limit anew, as after a pause or when it was changed."""
+        self.deadline = _deadline(self.plan.config, self.store.events(self.study))
 
     def joined(self, writing: WritingRecord) -> bool:
         """Whether the component of a writing is in the study's space."""
@@ -162,7 +193,7 @@ class Lab:
         self.designer = (
             Comparison(plan.space, plan.config)
             if plan.config.comparison
-            else Designer(plan.space, plan.config, model=self.model, brief=self.brief)
+            else Designer(plan.space, plan.config, model=self.model, brief=self.brief, steering=self.steering)
         )
         self.coder = Coder(
             plan.catalogue,
@@ -223,33 +254,30 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             plan.workers,
         )
         stack.callback(workers.close)
-        deadline = _deadline(config, store.events(study))
-        workshop = None
-        if model is not None:
-            workshop = Workshop(
-                model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line, deadline)
-            )
-            stack.callback(workshop.close)
         shelf = OpenedLater(store, workspace)
         stack.callback(shelf.close)
-        yield Lab(
+        lab = Lab(
             study=study,
             workspace=workspace,
             store=store,
             plan=plan,
             workers=workers,
-            deadline=deadline,
+            deadline=_deadline(config, store.events(study)),
             model=model,
-            workshop=workshop,
             schedule=schedule_of(config, store),
             literature=Literature(shelf.search, model=model),
+            steering=in_force(Commands(store).log(study)),
         )
+        if model is not None:
+            lab.workshop = Workshop(model, store, workspace, backend=backend, on_progress=lambda line: _note(lab, line))
+            stack.callback(lab.workshop.close)
+        yield lab
 
 
-def _note(store: Store, study: str, line: str, deadline: float | None) -> None:
-    """Keep a line of a writing's progress; end the writing if a person asked the study to stop, or its time is up."""
-    store.add_event(study, "coder", "writing", line)
-    if _over(deadline) or any(command.kind == "stop" for command in store.pending_commands(study)):
+def _note(lab: Lab, line: str) -> None:
+    """Keep a line of a writing's progress; end it if a person asked the study to stop or pause, or its time is up."""
+    lab.store.add_event(lab.study, "coder", "writing", line)
+    if lab.out_of_time or lab.interrupted:
         raise WritingCutShortError
 
 

@@ -15,6 +15,17 @@ from agents.designer import CardProposal, Proposal
 from agents.literature.agent import papers_behind
 from agents.llm.base import BudgetSpentError
 from agents.writer.result import Written
+from graph.carrying_out import (
+    approval_line,
+    asked_first,
+    asks_wait,
+    carry_out,
+    finish_stop,
+    heed_session,
+    held,
+    to_be_written,
+    wait,
+)
 from graph.lab import Lab, WritingCutShortError
 from graph.reporting import write_study_report
 from graph.state import StudyState
@@ -44,10 +55,15 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             lab.join(writing)
             name = f"{writing.slot} {writing.name}"
             lab.store.add_event(lab.study, "designer", "joined", f"{name} joins the space, version {writing.version}")
+    carry_out(lab, asking=True)
+    trials, writings = lab.store.trials(lab.study), lab.writings.of_study(lab.study)
     lab.consult(trials)
     proposed: list[str] = []
+    if lab.pausing:
+        return {"proposed": proposed, "exhausted": False, "waiting": False}
     if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
-        return {"proposed": proposed, "exhausted": False}
+        return {"proposed": proposed, "exhausted": False, "waiting": False}
+    waiting = False
     while not (exhausted := _ended(lab, trials, writings)) and _may_propose(lab, trials, writings):
         try:
             proposal = lab.designer.propose(trials, writings)
@@ -61,13 +77,18 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             trial = _add_trial(lab, proposal)
             proposed.append(trial.id)
             trials.append(trial)
+            carry_out(lab, asking=False)
+            writings = lab.writings.of_study(lab.study)
+            if asks_wait(lab) or _to_be_written(lab, writings):
+                break
         else:
             open_yet = bool(_to_be_written(lab, writings))
             if lab.schedule is not None and not open_yet:
                 raise lab.schedule.departure(f"after {len(trials)} trials nothing more is proposed")
             exhausted = proposal == "done" and not open_yet
+            waiting = proposal == "wait"
             break
-    return {"proposed": proposed, "exhausted": exhausted}
+    return {"proposed": proposed, "exhausted": exhausted, "waiting": waiting}
 
 
 def _ended(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
@@ -79,11 +100,7 @@ def _ended(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRe
 
 def _to_be_written(lab: Lab, writings: Sequence[WritingRecord]) -> list[WritingRecord]:
     """Return the writings that are not finished, in a replay without those that the study did not finish either."""
-    return [
-        writing
-        for writing in writings
-        if writing.state is WritingState.OPEN and not (lab.schedule and lab.schedule.left_open(writing.number))
-    ]
+    return to_be_written(lab, list(writings))
 
 
 def _may_propose(lab: Lab, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
@@ -130,9 +147,14 @@ def _with_papers(lab: Lab, proposal: Proposal) -> dict[str, Any]:
 
 def _add_writing(lab: Lab, proposal: CardProposal) -> None:
     writing = lab.writings.add(
-        proposal.card, source="llm", study=lab.study, number=proposal.number, proposal=proposal.proposal
+        proposal.card,
+        source="llm",
+        study=lab.study,
+        number=proposal.number,
+        proposal=asked_first(lab, dict(proposal.proposal)),
     )
-    lab.store.add_event(lab.study, "designer", "card", f"{writing.slot} {writing.name}: {proposal.why}")
+    waits = approval_line(lab, writing.number)
+    lab.store.add_event(lab.study, "designer", "card", f"{writing.slot} {writing.name}: {proposal.why}{waits}")
 
 
 def _spend(lab: Lab, error: BudgetSpentError) -> None:
@@ -160,7 +182,7 @@ def coder(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
         lab.store.set_commit(trial.id, commit)
         lab.store.add_event(lab.study, "coder", "coded", f"wrote model.py, commit {commit[:12]}", trial=trial.id)
     for writing in _to_be_written(lab, lab.writings.of_study(lab.study)):
-        if lab.spent or lab.out_of_time:
+        if lab.spent or lab.out_of_time or lab.interrupted:
             break
         start_waiting(lab)
         try:
@@ -193,19 +215,46 @@ def _came_of(written: Written) -> str:
 
 
 def runner(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Start every waiting trial, wait for any to finish, and tell the store."""
+    """Start every waiting trial, wait for any to finish or a person to say something, and tell the store.
+
+    In a pause nothing is started, and the step lasts until a person ends it. What a person asked for in a step that
+    nothing finished in leads back to the designer too: it may be what a free slot waited for.
+    """
     lab = runtime.context
-    start_waiting(lab)
     finished: list[str] = []
+    steered = False
     while True:
-        stop = next((command for command in lab.store.pending_commands(lab.study) if command.kind == "stop"), None)
-        if stop is not None:
+        stopping, resumed = heed_session(lab)
+        if stopping:
             cancel(lab)
-            lab.store.finish_command(stop.id)
+            finish_stop(lab)
             return {"finished": finished, "stopping": True}
-        if finished or not lab.workers.in_flight:
+        if not lab.paused:
+            start_waiting(lab)
+        steered |= carry_out(lab, asking=False) or resumed
+        if lab.paused:
+            finished += _tell_ends_or_wait(lab)
+        elif finished or steered or asks_wait(lab):
+            ended = {"finished": finished, "stopping": False}
+            return {**ended, "exhausted": False} if steered else ended
+        elif lab.workers.in_flight or _waits_for_approval(lab, state):
+            finished = _tell_ends_or_wait(lab)
+        else:
             return {"finished": finished, "stopping": False}
-        finished = tell_ends(lab)
+
+
+def _tell_ends_or_wait(lab: Lab) -> list[str]:
+    if lab.workers.in_flight:
+        return tell_ends(lab)
+    wait()
+    return []
+
+
+def _waits_for_approval(lab: Lab, state: StudyState) -> bool:
+    """Whether nothing is left to do but what a person has to decide first."""
+    if not state.get("waiting") or lab.schedule is not None or lab.spent or lab.out_of_time:
+        return False
+    return bool(held(lab))
 
 
 def pause(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neuramosaic.errors import NeuraMosaicError, UsageError
+from neuramosaic.steering.commands import SESSION_KINDS
+from neuramosaic.steering.force import BEFORE
+from neuramosaic.store.commands import CommandRecord, Commands, applied
 from neuramosaic.store.records import ComponentRecord, StudyRecord, TrialRecord, WritingRecord, WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
@@ -37,24 +40,35 @@ def replay_config(config: StudyConfig, store: Store) -> StudyConfig:
     recorded = store.study(config.replay)
     then = StudyConfig.from_mapping(recorded.config)
     if then.llm == "none":
+        steered = any(item.command.kind not in SESSION_KINDS for item in applied(Commands(store).log(recorded.id)))
         raise UsageError(
             f"study {recorded.id} asked no language model, so there is nothing to answer from: a new study with its "
-            "configuration and seed repeats it"
+            + ("configuration and seed, steered alike, repeats it" if steered else "configuration and seed repeats it")
         )
     if any("trials" in event.data for event in store.events(recorded.id) if event.kind == CHANGED):
         raise UsageError(f"study {recorded.id} was given more trials after it had begun: that cannot be replayed")
+    originally = _before_steering(Commands(store).log(recorded.id))
     for name in sorted(config.model_fields_set - _OWN):
         asked, had = getattr(config, name), getattr(then, name)
-        if asked != had:
+        if asked != originally.get(name, had):
             raise UsageError(f"{name} is {had!r} in study {recorded.id}: a replay repeats it, leave the option out")
     for name in ("llm_model", "llm_url", "llm_gguf", "max_usd", "max_llm_tokens"):
         if getattr(config, name) is not None:
             raise UsageError(f"{name} means nothing to a replay, which asks nobody: leave the option out")
     own: dict[str, object] = dict.fromkeys(_OWN - {"sandbox"})
     own |= {"llm": "replay", "replay": recorded.id, "max_hours": config.max_hours}
+    own |= originally
     if "sandbox" in config.model_fields_set:
         own["sandbox"] = config.sandbox
     return StudyConfig.from_mapping({**then.to_json(), **own})
+
+
+def _before_steering(log: Sequence[CommandRecord]) -> dict[str, object]:
+    """Return what steering changed of a configuration and what bears on the proposals, as it was at first."""
+    first: dict[str, object] = {}
+    for record in reversed(applied(log)):
+        first |= {name: value for name, value in record.recorded.get(BEFORE, {}).items() if name not in _OWN}
+    return first
 
 
 def components_of(config: StudyConfig, store: Store) -> list[ComponentRecord]:
@@ -75,16 +89,24 @@ class Schedule:
         study: The study that is repeated.
         trials: Its trials, by number.
         writings: Its writings, by number.
+        commands: What it was asked for while it ran, oldest first.
 
     Attributes:
         ending: Why the study ended early, for people; empty if it did not.
     """
 
-    def __init__(self, study: StudyRecord, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> None:
+    def __init__(
+        self,
+        study: StudyRecord,
+        trials: Sequence[TrialRecord],
+        writings: Sequence[WritingRecord],
+        commands: Sequence[CommandRecord] = (),
+    ) -> None:
         self.ending = f"as study {study.id}, of which is said: {study.message}" if study.message else ""
         self._study = study.id
         self._trials = {trial.number: trial for trial in trials}
         self._writings = list(writings)
+        self._commands = [item for item in applied(commands) if item.command.kind not in SESSION_KINDS]
         self._ends = {trial.finish_order: trial.number for trial in trials if trial.finish_order is not None}
 
     def due(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
@@ -98,6 +120,22 @@ class Schedule:
         return sum(trial.after <= finished for trial in self._trials.values()) > len(trials) or sum(
             writing.after <= finished for writing in self._writings
         ) > len(writings)
+
+    def next_command(
+        self, done: int, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]
+    ) -> CommandRecord | None:
+        """Return the command that took effect next in the study, if it did by now; else None.
+
+        Args:
+            done: How many commands were repeated so far.
+            trials: Trials of the replay so far.
+            writings: Its writings so far.
+        """
+        if done >= len(self._commands):
+            return None
+        then = self._commands[done]
+        reached = _finished(trials) >= then.after and len(trials) >= then.trials and len(writings) >= then.writings
+        return then if reached else None
 
     def over(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord]) -> bool:
         """Whether everything that the study proposed has been proposed."""
@@ -150,7 +188,12 @@ def schedule_of(config: StudyConfig, store: Store) -> Schedule | None:
     """Return the order of events that a study has to follow, or None if it is no replay."""
     if config.replay is None:
         return None
-    return Schedule(store.study(config.replay), store.trials(config.replay), Writings(store).of_study(config.replay))
+    return Schedule(
+        store.study(config.replay),
+        store.trials(config.replay),
+        Writings(store).of_study(config.replay),
+        Commands(store).log(config.replay),
+    )
 
 
 def _finished(trials: Sequence[TrialRecord]) -> int:

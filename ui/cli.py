@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from ui.commands import component, doctor, idea, ingest, llm, papers, running, sandbox, study, task, trial, writing
+from ui.commands import (
+    component,
+    doctor,
+    idea,
+    ingest,
+    llm,
+    papers,
+    running,
+    sandbox,
+    steer,
+    study,
+    task,
+    trial,
+    writing,
+)
 from ui.failures import exit_status
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ def neuramosaic() -> None:
 
 
 app.add_typer(running.app)
+app.add_typer(steer.app)
 app.add_typer(idea.app)
 app.add_typer(study.app)
 app.add_typer(trial.app)

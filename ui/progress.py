@@ -135,18 +135,24 @@ def panel(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = [_header(snapshot), _bar(snapshot)]
     if snapshot.running:
         parts += [Text(), _running(snapshot)]
-    parts += [Text(), _best(snapshot), Text(), _journal(snapshot)]
+    parts += [Text(), _best(snapshot)]
+    parts += [Text(line, "yellow") for line in snapshot.waits]
+    parts += [Text(), _journal(snapshot)]
     return Group(*parts)
 
 
 def _header(snapshot: Snapshot) -> Text:
     config = snapshot.config
     facts = [str(config.task), f"{count(config.params)} params", snapshot.backend, duration(snapshot.elapsed_s)]
-    if snapshot.alive:
+    if snapshot.paused:
+        facts.append("paused")
+    elif snapshot.alive:
         left = snapshot.remaining_s
         facts.append("time left not known yet" if left is None else f"about {duration(left)} left")
     else:
-        facts.append(str(snapshot.study.state).lower() if snapshot.study.state != "RUNNING" else "not running")
+        facts.append(
+            str(snapshot.study.state).lower() if snapshot.study.state not in ("RUNNING", "PAUSED") else "not running"
+        )
     header = Text(no_wrap=True, overflow="ellipsis")
     header.append(snapshot.study.id, "bold cyan")
     header.append("  " + " · ".join(facts))

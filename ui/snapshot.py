@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.analyst import Analyst, Standing
 from neuramosaic.analysis.predictions import Predictions, assess_predictions
@@ -15,6 +15,9 @@ from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 from ui.estimate import seconds_left, total_trials
 from ui.figures import seconds_since
+
+if TYPE_CHECKING:
+    from graph.steering import SteeringStatus
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Snapshot:
         events: Its journal, oldest first.
         alive: Whether a process runs it.
         last_rows: The newest row of the loss curve of each running trial, by trial id.
+        steering: What a person asked for, and what waits for one.
     """
 
     study: StudyRecord
@@ -34,6 +38,21 @@ class Snapshot:
     events: tuple[Event, ...]
     alive: bool
     last_rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    steering: SteeringStatus | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether a process has the study and begins nothing new."""
+        return self.alive and self.study.state == "PAUSED"
+
+    @property
+    def waits(self) -> list[str]:
+        """What waits for a person, and how to go on, a line each."""
+        lines = [f"paused: go on with: neuramosaic steer {self.study.id} /resume"] if self.paused else []
+        for item in self.steering.waiting if self.steering else ():
+            approve = f"neuramosaic steer {self.study.id} '/approve c{item.number}'"
+            lines.append(f"{item.slot} {item.name} waits for approval: {approve}")
+        return lines
 
     def events_after(self, event: int) -> list[Event]:
         """Return the part of the journal that is newer than an event."""
@@ -94,7 +113,7 @@ class Snapshot:
         from graph.control import seconds_spent
 
         spent = seconds_spent(self.events)
-        return spent + (seconds_since(self.events[-1].time) if self.alive and self.events else 0.0)
+        return spent + (seconds_since(self.events[-1].time) if self.alive and not self.paused and self.events else 0.0)
 
     @property
     def remaining_s(self) -> float | None:
@@ -115,6 +134,9 @@ class Snapshot:
             "study": self.study.id,
             "state": str(self.study.state),
             "running": self.alive,
+            "paused": self.paused,
+            "steering": self.steering.steering.lines() if self.steering else [],
+            "waiting_for_approval": [f"c{item.number}" for item in self.steering.waiting] if self.steering else [],
             "message": self.study.message or None,
             "task": self.study.config.get("task"),
             "sandbox": self.backend,
@@ -135,6 +157,8 @@ def take_snapshot(store: Store, study: str, alive: bool) -> Snapshot:
     Raises:
         NotFoundError: If there is no such study.
     """
+    from graph.steering import steering_status
+
     # The trials come last: each is then at least as far as the journal says.
     record, events, trials = store.study(study), store.events(study), store.trials(study)
     curves = {trial.id: store.curve(trial.id) for trial in trials if alive and trial.state is TrialState.RUNNING}
@@ -144,4 +168,5 @@ def take_snapshot(store: Store, study: str, alive: bool) -> Snapshot:
         events=tuple(events),
         alive=alive,
         last_rows={trial: rows[-1] for trial, rows in curves.items() if rows},
+        steering=steering_status(store, study),
     )

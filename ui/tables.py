@@ -96,7 +96,7 @@ def studies_table(rows: Iterable[tuple[StudyRecord, Sequence[TrialRecord], bool]
     lines = []
     for study, trials, alive in rows:
         losses = [trial.val_loss for trial in trials if trial.val_loss is not None]
-        died = study.state == "RUNNING" and not alive
+        died = study.state in ("RUNNING", "PAUSED") and not alive
         cells = (
             study.id,
             Text("died" if died else study.state, "red" if died or study.state == "FAILED" else ""),

@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from agents.card_edits import Edit, edits, menu
 from agents.card_maker import LONGEST_NAME, UNREAD, CardMaker, MadeCard, edited_card, numbers
 from agents.card_starts import starts
-from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, start, task_text
+from agents.designer.briefing import (
+    effects_text,
+    failed_writing,
+    failures_text,
+    results_text,
+    start,
+    task_text,
+    wishes_text,
+)
 from agents.designer.vocabulary import ROLES, Sentence, Vocabulary
 from agents.literature import Brief
 from agents.llm.base import ModelError
@@ -23,6 +31,7 @@ from neuramosaic.errors import UsageError
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.steering import Constraint
 from neuramosaic.store.records import TrialRecord, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
 from neuramosaic.verify.ladder import HARNESS_SLOTS
@@ -73,15 +82,24 @@ class Architect:
         config: Its configuration.
         model: Who is asked.
         brief: The literature: the papers behind the components, and what was found for the study; or None.
+        constraint: What a person's steering rules out and prefers; None rules nothing out.
     """
 
     def __init__(
-        self, space: ArchitectureSpace, config: StudyConfig, model: LanguageModel, brief: Brief | None
+        self,
+        space: ArchitectureSpace,
+        config: StudyConfig,
+        model: LanguageModel,
+        brief: Brief | None,
+        constraint: Constraint | None = None,
     ) -> None:
         self._space, self._config, self._model = space, config, model
-        self._vocabulary = Vocabulary(space)
+        self._constraint = constraint
+        self._task = " ".join([task_text(space, config), *wishes_text(constraint)])
+        self._vocabulary = Vocabulary(space, constraint)
         self._parts = self._vocabulary.describe(brief)
-        self._slots = [slot for slot in INVENTED if space.components(slot)]
+        pinned = constraint.steering.pinned if constraint else {}
+        self._slots = [slot for slot in INVENTED if space.components(slot) and slot not in pinned]
         self._literature = brief.text() if brief else ""
         self._papers = brief.papers() if brief else ()
 
@@ -107,9 +125,11 @@ class Architect:
         known, designs = {architecture.id for architecture in first}, {_design(item) for item in first}
         chosen = start(trials, number)
         begin = Architecture.from_json(chosen.architecture) if chosen else self._space.baseline()
+        if self._constraint is not None:
+            begin = self._constraint.repair(begin, stream(self._config.seed, "designer", "start", number)) or begin
         loss = f"loss {chosen.val_loss:.3f}" if chosen else "not measured yet"
         variables = {
-            "task": task_text(self._space, self._config),
+            "task": self._task,
             "vocabulary": self._parts,
             "results": results_text(trials, self._vocabulary),
             "effects": effects_text(trials, self._config.seed),
@@ -123,6 +143,9 @@ class Architect:
             architecture = self._vocabulary.read(answer, dict(begin.training))
             if architecture is None:
                 return f"it cannot be made with {self._config.params:,} parameters"
+            excluded = self._constraint.problems(architecture) if self._constraint else []
+            if excluded:
+                return f"{', '.join(excluded)} may not be used"
             said = self._vocabulary.describe_architecture(architecture)
             if architecture.id in known or (
                 _design(architecture) in designs and not self._vocabulary.sets_training(answer)
@@ -149,7 +172,7 @@ class Architect:
         slot = self._slots[number % len(self._slots)]
         failed = [writing for writing in writings if writing.state is WritingState.FAILED]
         variables = {
-            "task": task_text(self._space, self._config),
+            "task": self._task,
             "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
             "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),

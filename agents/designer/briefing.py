@@ -10,6 +10,8 @@ from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, completed, measure
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.steering import Constraint
+from neuramosaic.steering.commands import HIGH, LOW
 from neuramosaic.store.records import TrialRecord, TrialState, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
 
@@ -27,6 +29,20 @@ def task_text(space: ArchitectureSpace, config: StudyConfig) -> str:
         f" {space.sequence_length}). Every model has {config.params:,} parameters, whatever its depth, and is first"
         f" trained on {config.tokens:,} tokens."
     )
+
+
+def wishes_text(constraint: Constraint | None) -> list[str]:
+    """Return what a person wants of new proposals, as one sentence; nothing if nothing was asked for."""
+    if constraint is None:
+        return []
+    steering = constraint.steering
+    wishes = [f"no {part.slot} {part.name}" for part in steering.vetoed]
+    wishes += [f"{slot} {' or '.join(names)} only" for slot, names in steering.pinned.items()]
+    wishes += [
+        f"rather {wish.value} {wish.key}" if wish.value in (LOW, HIGH) else f"rather {wish.key} {wish.value}"
+        for wish in steering.wishes.values()
+    ]
+    return [f"The person who runs this wants: {'; '.join(wishes)}."] if wishes else []
 
 
 def results_text(trials: Sequence[TrialRecord], vocabulary: Vocabulary) -> str:

@@ -11,7 +11,7 @@ from agents.designer.proposals import CardProposal, Proposal
 from agents.designer.vocabulary import with_component
 from agents.literature import Brief
 from agents.llm.client import LanguageModel
-from neuramosaic.analysis.leaderboard import leaderboard
+from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, leaderboard
 from neuramosaic.analysis.payoff import LLM, plays, slot_of
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
@@ -20,11 +20,14 @@ from neuramosaic.search.scheduler import Done, Promote, RungTrial, Sample, decid
 from neuramosaic.seeds import stream
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.steering import Constraint, Steering
 from neuramosaic.store.records import TrialRecord, WritingRecord, WritingState
 from neuramosaic.study import StudyConfig
 
 #: The language model is asked for its first component at its slot of this index, and then every so many slots.
 FIRST_CARD, CARD_EVERY = 1, 4
+IDEA = "idea"
+"""Source of a component that a person had the idea of, and of its trial."""
 
 
 class Designer:
@@ -46,6 +49,7 @@ class Designer:
         *,
         model: LanguageModel | None = None,
         brief: Brief | None = None,
+        steering: Steering | None = None,
     ) -> None:
         """Prepare to design for one study.
 
@@ -54,6 +58,7 @@ class Designer:
             config: Its configuration.
             model: The language model that competes; None leaves every decision to the algorithms.
             brief: The literature behind the components, for its prompt.
+            steering: What a person asked for: it bears on what is proposed from now on, and on nothing that exists.
 
         Raises:
             UnknownNameError: If there is no such sampler.
@@ -61,8 +66,11 @@ class Designer:
         """
         self._space = space
         self._config = config
-        self._algorithms = Algorithms(space, config)
-        self._architect = None if model is None else Architect(space, config, model, brief)
+        self._steering = steering or Steering()
+        # Without anything to heed there is no constraint, and every source proposes as it always did.
+        self._constraint = Constraint(space, self._steering) if self._steering.constrains else None
+        self._algorithms = Algorithms(space, config, self._constraint)
+        self._architect = None if model is None else Architect(space, config, model, brief, self._constraint)
 
     def propose(
         self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord] = ()
@@ -80,6 +88,9 @@ class Designer:
             return Proposal(0, self._space.baseline(), "baseline", 0, 0, None, "the baseline, to compare with")
         counted = self._counted(trials)
         promoted = {trial.parent for trial in trials if trial.parent}
+        wanted = self._wanted(trials, promoted)
+        if wanted is not None:
+            return self._promote(wanted, trials)
         decision = decide(
             [
                 RungTrial(
@@ -87,7 +98,7 @@ class Designer:
                     rung=trial.rung,
                     value=trial.val_loss,
                     finished=trial.state.finished,
-                    failed=trial.state.finished and trial.val_loss is None,
+                    failed=trial.state.finished and (trial.val_loss is None or not self._promotable(trial)),
                     promoted=trial.id in promoted,
                     baseline=trial.source == "baseline",
                 )
@@ -108,6 +119,20 @@ class Designer:
                 return "done"
             case _:
                 return "wait"
+
+    def _wanted(self, trials: Sequence[TrialRecord], promoted: set[str]) -> int | None:
+        """Return the number of a trial that a person wants promoted and that was not yet."""
+        for number in self._steering.promoted:
+            for trial in trials:
+                if trial.number == number and trial.id not in promoted and trial.rung + 1 < self._config.rungs:
+                    return number
+        return None
+
+    def _promotable(self, trial: TrialRecord) -> bool:
+        """Whether more may be spent on a trial: none of what was ruled out since, unless it is the baseline."""
+        if self._constraint is None or trial.source == BASELINE_SOURCE:
+            return True
+        return self._constraint.holds(Architecture.from_json(trial.architecture))
 
     def _counted(self, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Return the trials that use up the budget: all but those that computed the same function as another.
@@ -183,35 +208,42 @@ class Designer:
         tried = {name for trial in trials for name in trial.components}
         for writing in writings:
             name = f"{writing.slot}:{writing.name}"
+            source = IDEA if writing.source == IDEA else LLM
             spec = next(
                 (item for item in self._space.components(Slot(writing.slot)) if item.name == writing.name), None
             )
             if writing.state is not WritingState.VERIFIED or spec is None or name in tried:
                 continue
+            if self._constraint is not None and spec.name not in self._constraint.allowed[spec.slot]:
+                continue
             for row in leaderboard(trials):
                 architecture = with_component(self._space, Architecture.from_json(row.trial.architecture), spec)
+                if architecture is not None and self._constraint is not None:
+                    rng = stream(self._config.seed, "designer", "written", writing.number)
+                    architecture = self._constraint.repair(architecture, rng, keep=name)
                 if architecture is None:
                     continue
                 told = {key: writing.proposal[key] for key in ("why", "predicted_loss") if key in writing.proposal}
                 return Proposal(
                     number=trials[-1].number + 1,
                     architecture=architecture,
-                    source=LLM,
+                    source=source,
                     rung=0,
                     asked=max(trial.asked for trial in trials),
                     parent=None,
                     why=f"{writing.slot} {writing.name} is verified: it is tried in trial {row.trial.number}",
-                    proposal={"slot": LLM, "writing": writing.id, **told},
+                    proposal={"slot": source, "writing": writing.id, **told},
                 )
         return None
 
     def _card_is_due(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], used: int) -> bool:
         """Return whether the language model is to be asked for a component in this slot of its."""
-        if len(writings) >= self._config.new_components or used >= self._config.trials - 1:
+        own = [writing for writing in writings if writing.source == LLM]  # a person's ideas use up none of its turns
+        if len(own) >= self._config.new_components or used >= self._config.trials - 1:
             return False
         if any(writing.state is WritingState.OPEN for writing in writings):
             return False
-        asked = len(writings) + sum("card_refused" in trial.proposal for trial in trials)
+        asked = len(own) + sum("card_refused" in trial.proposal for trial in trials)
         turns = sum(slot_of(trial) == LLM or "refused" in trial.proposal for trial in trials)
         return turns >= FIRST_CARD + CARD_EVERY * asked
 

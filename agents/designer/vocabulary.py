@@ -15,6 +15,7 @@ from neuramosaic.errors import InvalidArchitectureError
 from neuramosaic.space.architecture import Architecture, Block, Choice
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.space.domains import Categorical, Integer, Parameter
+from neuramosaic.steering import Constraint
 
 #: What each slot is for, in the order in which a model is read.
 ROLES = {
@@ -52,15 +53,23 @@ class Setting:
 class Vocabulary:
     """Describes an `ArchitectureSpace` to a language model, and turns its answers into architectures.
 
+    Args:
+        space: The space.
+        constraint: What a person's steering rules out, which is then neither shown nor accepted; None shows all.
+
     Attributes:
         schema: What an answer has to be: `why`, `depth`, `blocks`, a field for each slot of the whole model that leaves
             a choice, `settings`, `predicted_loss`.
     """
 
-    def __init__(self, space: ArchitectureSpace) -> None:
+    def __init__(self, space: ArchitectureSpace, constraint: Constraint | None = None) -> None:
         self._space = space
+        allowed = {slot: constraint.allowed[slot] if constraint else space.options(slot) for slot in Slot}
         self._domains = {parameter.name: parameter for parameter in space.parameters.parameters}
-        self._specs = {slot: {spec.name: spec for spec in space.components(slot)} for slot in Slot}
+        self._specs = {
+            slot: {spec.name: spec for spec in space.components(slot) if spec.name in allowed[slot]} for slot in Slot
+        }
+        self._modulators = list(allowed[Slot.MODULATOR])
         self._settings = {str(setting): setting for setting in self._all_settings()}
         self.schema = self._make_schema()
 
@@ -121,7 +130,7 @@ class Vocabulary:
         norm = choice(Slot.NORM, said.get("norm"))
         blocks = []
         for block in said["blocks"]:
-            modulator = block.get("modulator", NO_MODULATOR)
+            modulator = block.get("modulator", self._modulators[0])
             blocks.append(
                 Block(
                     choice(Slot.MIXER, block.get("mixer")),
@@ -196,9 +205,8 @@ class Vocabulary:
         block: dict[str, Any] = {}
         for slot in (Slot.MIXER, Slot.CHANNEL):
             block[slot] = (_one_of(list(self._specs[slot])), ...)
-        modulators = list(self._specs[Slot.MODULATOR])
-        if modulators:
-            block[Slot.MODULATOR] = (_one_of([NO_MODULATOR, *modulators]), NO_MODULATOR)
+        if self._specs[Slot.MODULATOR]:
+            block[Slot.MODULATOR] = (_one_of(self._modulators), self._modulators[0])
         pattern = self._domains.get("pattern")
         longest = pattern.high if isinstance(pattern, Integer) else 1
         depth = self._domains["depth"]

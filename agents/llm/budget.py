@@ -49,6 +49,11 @@ class Budget:
         self.usd = spent.usd if spent else 0.0
         self._lock = threading.Lock()
 
+    def limit(self, max_tokens: int | None, max_usd: float | None) -> None:
+        """Set other caps; what was used up counts against them, and a call that runs is let finish."""
+        with self._lock:
+            self.max_tokens, self.max_usd = max_tokens, max_usd
+
     @contextmanager
     def reserve(self, tokens: int, usd: float | None) -> Iterator[Reservation]:
         """Hold the most that a call could use while it runs; then keep what the caller sets the reservation to.

@@ -48,8 +48,7 @@ class BayesSampler(HistorySampler):
         """Return a Sobol point at first, then the point of greatest expected improvement."""
         finished = self.finished
         values = scalarise([told.values for told in finished if told.values is not None], rng) if finished else None
-        start = len(finished) + len(pending) < self.initial or len(finished) < 2
-        if start or values is None or np.ptp(values) == 0:
+        if values is None or np.ptp(values) == 0 or self._starts(pending):
             return dict(self._sequence.first_unseen(self.asked, taken))
         surrogate = self._fitted(self._encoded([told.point for told in finished]), winsorised(values))
         surrogate.believe(self._encoded(pending))
@@ -60,8 +59,20 @@ class BayesSampler(HistorySampler):
             return improvement if feasibility is None else improvement + feasibility.log_probability(units)
 
         incumbents = [finished[index].point for index in np.argsort(values, kind="stable")]
-        best = self._search.best(acquisition, incumbents, taken, rng)
+        best = self._search.best(acquisition, incumbents, taken, rng, self.log_weight)
         return self.space.sample(rng) if best is None else dict(best)
+
+    def next_point(self, rng: np.random.Generator, pending: Sequence[Point], taken: set[Key]) -> Point:
+        """Return the point of greatest improvement; weights are part of what is maximised (arXiv 2204.11051)."""
+        values = {told.values for told in self.finished}
+        if self.log_weight is None or self._starts(pending) or len(values) < 2:
+            return super().next_point(rng, pending, taken)
+        return self._unseen(self.propose(rng, pending, taken), rng, taken)
+
+    def _starts(self, pending: Sequence[Point]) -> bool:
+        """Whether there are too few values for a process to decide by."""
+        finished = len(self.finished)
+        return finished + len(pending) < self.initial or finished < 2
 
     def _encoded(self, points: Sequence[Point]) -> npt.NDArray[np.float64]:
         return np.array([self.space.encode(point) for point in points]).reshape(len(points), self.space.dimension)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuramosaic.search.base import Point
+from neuramosaic.search.history import LogWeight
 from neuramosaic.space.domains import Categorical
 from neuramosaic.space.parameters import Key, ParameterSpace
 
@@ -36,6 +37,7 @@ class CandidateSearch:
     def __init__(self, space: ParameterSpace) -> None:
         self.space = space
         self._all: tuple[list[Point], list[Key], Units] | None = None
+        self._log_weight: LogWeight | None = None
         if space.size is not None and space.size <= LISTABLE:
             points = list(space.points())
             units = np.array([space.encode(point) for point in points])
@@ -47,6 +49,7 @@ class CandidateSearch:
         incumbents: Sequence[Point],
         taken: set[Key],
         rng: np.random.Generator,
+        log_weight: LogWeight | None = None,
     ) -> Point | None:
         """Return the best candidate that is not taken; None if every point is.
 
@@ -55,18 +58,23 @@ class CandidateSearch:
             incumbents: Good points, the best first: where the climbing starts.
             taken: Keys of the points that are out of the question.
             rng: Source of the random candidates.
+            log_weight: What is added to the acquisition of a point, as by a preference; None adds nothing.
         """
         if self._all is not None:
-            return self._best_of_all(acquisition, taken)
+            return self._best_of_all(acquisition, taken, log_weight)
+        self._log_weight = log_weight
         return self._climb(acquisition, incumbents, taken, rng)
 
-    def _best_of_all(self, acquisition: Acquisition, taken: set[Key]) -> Point | None:
+    def _best_of_all(self, acquisition: Acquisition, taken: set[Key], log_weight: LogWeight | None) -> Point | None:
         assert self._all is not None
         points, keys, units = self._all
         free = np.array([index for index, key in enumerate(keys) if key not in taken], dtype=int)
         if not len(free):
             return None
-        return points[int(free[np.argmax(acquisition(units[free]))])]
+        values = acquisition(units[free])
+        if log_weight is not None:
+            values = values + np.array([log_weight(points[index]) for index in free])
+        return points[int(free[np.argmax(values)])]
 
     def _climb(
         self, acquisition: Acquisition, incumbents: Sequence[Point], taken: set[Key], rng: np.random.Generator
@@ -114,5 +122,7 @@ class CandidateSearch:
         if not fresh:
             return
         values = acquisition(np.array([self.space.encode(point) for point in fresh.values()]))
+        if self._log_weight is not None:
+            values = values + np.array([self._log_weight(point) for point in fresh.values()])
         for (key, point), value in zip(fresh.items(), values.tolist(), strict=True):
             scored[key] = (value, point)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from neuramosaic.space.parameters import Key, ParameterSpace
 Values = tuple[float, ...]
 
 ATTEMPTS = 100  # Random draws that may repeat a known point before the space is searched in order.
+WEIGHED = 200  # Proposals of which one is taken by its weight, before the best weighed of them is.
+
+LogWeight = Callable[[Mapping[str, Any]], float]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,19 @@ class HistorySampler(ABC):
         self.seed = seed
         self.asked = 0
         self.history: list[Told] = []
+        self.log_weight: LogWeight | None = None
+
+    def weigh(self, log_weight: LogWeight | None) -> None:
+        """Prefer some points to others from now on; without weights the sampler proposes as it always did.
+
+        A proposal is taken with the probability of its weight, so that of two that the sampler would make equally
+        often, one of twice the weight is made twice as often. If none of `WEIGHED` is taken, the one of the greatest
+        weight is.
+
+        Args:
+            log_weight: Maps a point to the logarithm of its weight, at most 0; None ends the preference.
+        """
+        self.log_weight = log_weight
 
     @abstractmethod
     def propose(self, rng: np.random.Generator, pending: Sequence[Point], taken: set[Key]) -> Point:
@@ -76,11 +92,30 @@ class HistorySampler(ABC):
         proposed: list[Point] = []
         for _ in range(n):
             rng = stream(self.seed, "search", self.name, self.asked)
-            point = self._unseen(self.propose(rng, [*waiting, *proposed], taken), rng, taken)
+            point = self.next_point(rng, [*waiting, *proposed], taken)
             taken.add(self.space.key(point))
             proposed.append(point)
             self.asked += 1
         return proposed
+
+    def next_point(self, rng: np.random.Generator, pending: Sequence[Point], taken: set[Key]) -> Point:
+        """Return a point that is not taken while there are others, by the weights if there are any."""
+        if self.log_weight is None:
+            return self._unseen(self.propose(rng, pending, taken), rng, taken)
+        best: Point = {}
+        greatest = -math.inf
+        passed = set(taken)
+        for _ in range(WEIGHED):
+            point = self._unseen(self.propose(rng, pending, passed), rng, passed)
+            weight = self.log_weight(point)
+            if self.space.key(point) in taken and best:
+                break  # nothing else is left
+            if weight > greatest:
+                best, greatest = point, weight
+            if rng.random() < math.exp(min(weight, 0.0)):
+                return point
+            passed.add(self.space.key(point))
+        return best
 
     def tell(self, point: Mapping[str, Any], value: float | Sequence[float] | None) -> None:
         """Learn the value of a point; see `neuramosaic.search.base.Sampler`."""

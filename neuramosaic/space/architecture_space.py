@@ -135,6 +135,15 @@ class ArchitectureSpace:
         """Return the components that may fill a slot."""
         return tuple(spec for spec in self._options[slot].specs.values() if spec)
 
+    def options(self, slot: Slot) -> tuple[str, ...]:
+        """Return the names that a slot may have; "none" stands for no modulator."""
+        return tuple(self._options[slot].specs)
+
+    @property
+    def depths(self) -> range:
+        """The numbers of blocks that an architecture may have."""
+        return range(self._depth.low, self._depth.high + 1)
+
     def _find_idle_position(self) -> str | None:
         """Return the one name of a relative position that no mixer uses: "none", or the first of its kind."""
         specs = self._options[Slot.POSITION].specs

@@ -336,5 +336,18 @@ def _papers(db: Database) -> None:
     )
 
 
+@migrations(name="0007_steering")
+def _steering(db: Database) -> None:
+    # Who asked; what came of it; and where among the study's events it took effect, to be repeated there.
+    commands = db.table("commands")
+    commands.add_column("by", str, not_null_default="")
+    commands.add_column("outcome", str)
+    commands.add_column("effect", str, not_null_default="")
+    commands.add_column("recorded", str, not_null_default="{}")
+    commands.add_column("after", int)
+    commands.add_column("trials", int)
+    commands.add_column("writings", int)
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 6
+LATEST = 7

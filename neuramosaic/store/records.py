@@ -13,6 +13,7 @@ class StudyState(StrEnum):
 
     CREATED = "CREATED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     STOPPED = "STOPPED"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
