@@ -13,21 +13,28 @@ from dataclasses import replace
 from typing import Any
 
 from agents.card_maker import CardMaker
-from agents.designer.designer import IDEA
+from agents.designer.designer import IDEA, PAPER
 from agents.llm.base import BudgetSpentError
 from graph.control import GOES_ON, PAUSED
 from graph.lab import Lab
+from graph.reading_along import TakenIn
 from graph.steering import APPROVAL, ASKED, MOST_RUNGS, REJECTED, best_to_promote, check, is_held, waiting_for_approval
+from neuramosaic.components.card import Card
 from neuramosaic.errors import NeuraMosaicError, UsageError
 from neuramosaic.steering import Constraint, describe
 from neuramosaic.steering.commands import SESSION_KINDS, Approve, Budget, Idea, Ingest, MoreOnBest, Reject
 from neuramosaic.steering.force import AFTER, BEFORE, PROMOTES
 from neuramosaic.store.commands import CommandOutcome, CommandRecord, Commands, applied
 from neuramosaic.store.records import StudyState, WritingRecord, WritingState
+from neuramosaic.store.writings import card_id
 from neuramosaic.study import StudyConfig
 
 STEERING = "steering"
 """Kind of the journal's entries that say what a person asked for."""
+#: What is recorded of a command that read papers: the cards of what they describe.
+CARDS = "cards"
+#: What the writing of such a card keeps: the command that asked for it.
+COMMAND = "command"
 #: How often a session that waits for a person looks for one, in seconds.
 POLL_S = 0.25
 
@@ -192,9 +199,8 @@ def _effect(lab: Lab, record: CommandRecord) -> tuple[str, dict[str, Any], Study
         case Idea():
             return _take_up(lab, command.text), {}, None
         case Ingest():
-            if lab.ingest is None:
-                return f"noted; read it with 'neuramosaic ingest {command.ref}'", {}, None
-            return lab.ingest(command.ref), {}, None
+            effect, recorded = _read_in(lab, record, command)
+            return effect, recorded, None
         case _:
             return "", {}, None
 
@@ -264,6 +270,36 @@ def _take_up(lab: Lab, text: str) -> str:
             proposal=asked_first(lab, {"idea": text, **made.told()}),
         )
     return f"component c{writing.number}: {writing.slot} {writing.name}{approval_line(lab, writing.number)}"
+
+
+def _read_in(lab: Lab, record: CommandRecord, command: Ingest) -> tuple[str, dict[str, Any]]:
+    """Read papers, and ask for the components that they describe; a replay takes their cards from the study's log.
+
+    Returns:
+        What came of it in words, and what is recorded of it.
+    """
+    commands = Commands(lab.store)
+    if lab.schedule is not None:
+        assert lab.plan.config.replay is not None
+        mine = [item.id for item in commands.log(lab.study) if item.command.kind not in SESSION_KINDS]
+        then = [
+            item for item in applied(commands.log(lab.plan.config.replay)) if item.command.kind not in SESSION_KINDS
+        ]
+        told = then[mine.index(record.id)]
+        taken = TakenIn(told.effect, tuple(told.recorded.get(CARDS, ())))
+    elif lab.ingest is None:
+        return f"noted; read it with 'neuramosaic ingest {command.ref}'", {}
+    else:
+        taken = lab.ingest(command.ref)
+    for item in taken.cards:
+        writings = lab.writings.of_study(lab.study)
+        card = Card.from_yaml(item["card"])
+        if any(writing.card_id == card_id(card) for writing in writings):  # also by a session that was killed here
+            continue
+        number = max((writing.number for writing in writings if writing.number is not None), default=-1) + 1
+        proposal = asked_first(lab, {**item["proposal"], COMMAND: record.id})
+        lab.writings.add(card, source=PAPER, study=lab.study, number=number, proposal=proposal)
+    return taken.told, {CARDS: list(taken.cards)} if taken.cards else {}
 
 
 def _who(record: CommandRecord) -> str:

@@ -21,6 +21,7 @@ from graph.bookshelf import OpenedLater
 from graph.control import seconds_spent
 from graph.language import open_language_model
 from graph.plan import Plan, plan_study, study_space
+from graph.reading_along import TakenIn, paper_reader
 from graph.replay import Schedule, schedule_of
 from graph.workers import TrialWorkers
 from graph.workshop import Workshop
@@ -63,8 +64,7 @@ class Lab:
         literature: Who looks for what is known; it has no library by default.
         steering: What a person's commands mean for what is proposed from now on.
         paused: Whether nothing new is begun until a person says so.
-        ingest: Reads papers into the workspace's library, given what names them, and says what came of it in a line;
-            None if this session has no library.
+        ingest: Reads papers into the workspace's library, given what names them; None if this session has no library.
         sandbox_failures: How often the sandbox failed in this session, by trial.
         brief, designer, coder: What the agents know, and those that depend on the space.
         analyst: The analyst.
@@ -84,7 +84,7 @@ class Lab:
     literature: Literature = field(default_factory=Literature)
     steering: Steering = field(default_factory=Steering)
     paused: bool = False
-    ingest: Callable[[str], str] | None = None
+    ingest: Callable[[str], TakenIn] | None = None
     sandbox_failures: Counter[str] = field(default_factory=Counter)
     brief: Brief = field(init=False)
     designer: Designer | Comparison = field(init=False)
@@ -267,6 +267,9 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             schedule=schedule_of(config, store),
             literature=Literature(shelf.search, model=model),
             steering=in_force(Commands(store).log(study)),
+        )
+        lab.ingest = paper_reader(
+            store, workspace, model, lambda line: store.add_event(study, "literature", "reading", line)
         )
         if model is not None:
             lab.workshop = Workshop(model, store, workspace, backend=backend, on_progress=lambda line: _note(lab, line))

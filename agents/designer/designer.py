@@ -26,7 +26,7 @@ from neuramosaic.study import StudyConfig
 
 #: The language model is asked for its first component at its slot of this index, and then every so many slots.
 FIRST_CARD, CARD_EVERY = 1, 4
-IDEA = "idea"
+IDEA, PAPER = "idea", "paper"
 """Source of a component that a person had the idea of, and of its trial."""
 
 
@@ -208,7 +208,7 @@ class Designer:
         tried = {name for trial in trials for name in trial.components}
         for writing in writings:
             name = f"{writing.slot}:{writing.name}"
-            source = IDEA if writing.source == IDEA else LLM
+            source = writing.source if writing.source in (IDEA, PAPER) else LLM
             spec = next(
                 (item for item in self._space.components(Slot(writing.slot)) if item.name == writing.name), None
             )

@@ -111,7 +111,8 @@ class Commands:
     ) -> CommandRecord:
         """Record that a command took effect or was refused, and where among the study's events; only once.
 
-        An idea that took effect has its writing by now, which does not count as having been there before it.
+        What it added by now does not count as having been there before it: an idea its writing, papers those whose
+        proposal names the command.
 
         Args:
             record: The command.
@@ -130,7 +131,8 @@ class Commands:
                 "UPDATE commands SET finished = ?, outcome = ?, effect = ?, recorded = ?,"
                 " after = (SELECT count(*) FROM trials WHERE study = ? AND finish_order IS NOT NULL),"
                 " trials = (SELECT count(*) FROM trials WHERE study = ?),"
-                " writings = (SELECT count(*) FROM writings WHERE study = ?) - ?"
+                " writings = (SELECT count(*) FROM writings WHERE study = ?"
+                " AND json_extract(proposal, '$.command') IS NOT ?) - ?"
                 " WHERE id = ? AND finished IS NULL",
                 (
                     now(),
@@ -140,6 +142,7 @@ class Commands:
                     record.study,
                     record.study,
                     record.study,
+                    record.id,
                     int(isinstance(record.command, Idea) and outcome is CommandOutcome.APPLIED),
                     record.id,
                 ),
