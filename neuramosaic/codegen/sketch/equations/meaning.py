@@ -9,6 +9,7 @@ from dataclasses import replace
 from neuramosaic.codegen.sketch.equations import sums
 from neuramosaic.codegen.sketch.equations.context import Context, Known
 from neuramosaic.codegen.sketch.equations.functions import applied_function
+from neuramosaic.codegen.sketch.equations.names import SQUARE
 from neuramosaic.codegen.sketch.equations.products import divided, dot, multiplied, outer, plain
 from neuramosaic.codegen.sketch.equations.syntax import (
     At,
@@ -35,6 +36,8 @@ _ALONG = (Symbol("h"), Symbol("d"), Symbol("c"))
 _HEAD_SIZES = ("d", "hd", "head_dim")
 _MODEL_SIZES = ("D", "d_model", "dmodel", "d_m")
 _HEAD_SIZE_LABELS = ("k", "h", "v", "head", "q", "qk")
+#: A sum from position 0 to a position.
+_FROM_NOUGHT = r"(?:sum|mean|prod)\s*_\s*[{{(]\s*\w+\s*=\s*0\s*[}})]\s*\^\s*[{{(]?\s*{}\b"
 
 
 class Meaning:
@@ -43,6 +46,8 @@ class Meaning:
     def __init__(self, known: Known) -> None:
         self.known = known
         self._depth = 0
+        self._transposed: dict[str, bool] = {}
+        self._sides: set[str] = set()
 
     def term(self, node: Node, context: Context) -> Term:
         """Return what an expression means.
@@ -104,6 +109,8 @@ class Meaning:
             return self._side(node, context)
         if sign == "^":
             return self._power(node, context)
+        if sign == "+" and node.right == Number("1") and self._counts_from_nought(node.left, context):
+            return Term(python("positions()"), "sequence", "q", role="positions")
         if sign == "-" and self._is_distance(node, context):
             return sums.distance()
         if sign == "/":
@@ -163,6 +170,12 @@ class Meaning:
             raise NotReadError("a sum of products of two positions: write it as two sums")
         return combined(sign, left, right)
 
+    def _counts_from_nought(self, node: Node, context: Context) -> bool:
+        """Whether a part is the position, and the first of them is 0: the sums of the card begin there."""
+        if not isinstance(node, Symbol) or node != Symbol(context.query) or self.known.defined(node.name):
+            return False
+        return self.known.says(_FROM_NOUGHT.format(node.name))
+
     def _is_distance(self, node: Operation, context: Context) -> bool:
         return (
             bool(context.key)
@@ -176,6 +189,10 @@ class Meaning:
             return applied_function(self, Call("exp", (), (node.right,)), context)
         if isinstance(node.left, Length) and node.left.bars == 1 and not context.channels:
             raise NotReadError("a power of |z|, which is a length or is not")
+        if isinstance(node.left, Symbol) and node.right == Number("2"):
+            square = Symbol(node.left.name + SQUARE, node.left.indices)
+            if self.known.defined(self._key(square, context)):
+                return self._symbol(square, context)
         base = self.term(node.left, context)
         if isinstance(node.left, Operation) and node.left.sign == "side" and base.kind == "map":
             raise NotReadError("a power of a map")
@@ -200,8 +217,12 @@ class Meaning:
             rows = isinstance(item, Transpose)
             name = item.inner if isinstance(item, Transpose) else item
             if isinstance(name, Symbol) and items and self._is_function(name, context):
-                argument = items.pop(0)
+                argument, power = items.pop(0), None
+                if isinstance(argument, Operation) and argument.sign == "^":  # phi(z)^2 is a power of phi(z)
+                    argument, power = argument.left, argument.right
                 made = self._applied(name, argument, replace(context, depth=context.depth + depth))
+                if power is not None:
+                    made = combined("^", made, self.term(power, context))
                 terms.append(replace(made, transposed=not made.transposed) if rows else made)
                 continue
             term = self.term(item, replace(context, depth=context.depth + depth))
@@ -250,8 +271,23 @@ class Meaning:
         for one in parts if from_right else reversed(parts):
             if value.kind != "sequence":
                 raise NotReadError("a map of what is no sequence")
-            value = self.applied(ast.unparse(one.node), value, context, from_right=from_right != one.transposed)
+            if value.role == "numbers":
+                raise NotReadError("a map of one number")
+            name = ast.unparse(one.node)
+            if self._transposed.setdefault(name, one.transposed) != one.transposed:
+                raise NotReadError(f"{name}, a map and its transpose")
+            if not value.transposed and not one.transposed and not self._is_said_matrix(name):
+                self._sides.add("right" if from_right else "left")
+                if len(self._sides) > 1:
+                    raise NotReadError(f"{name}, a map on the other side of a vector than the maps before")
+            value = self.applied(name, value, context, from_right=from_right != one.transposed)
         return value
+
+    def _is_said_matrix(self, name: str) -> bool:
+        """Whether words say that a map is a matrix, so that it stands on the side that they size it for."""
+        said = {key for key, kind in self.known.declared.kinds.items() if kind == "matrix"}
+        bare = name.removesuffix("_per_head")
+        return bare in said or bare.removesuffix("_h").removeprefix("W_") in {key.removeprefix("W_") for key in said}
 
     def applied(self, name: str, value: Term, context: Context, *, from_right: bool = False) -> Term:
         """Return a learned map, by its name, of a sequence; `from_right` for `x W`."""
@@ -334,8 +370,8 @@ class Meaning:
         if symbol.name == "sigma":
             return applied_function(self, Call("sigmoid", (), (argument,)), context)
         value = plain(self.term(argument, context))
-        if value.kind != "sequence":
-            raise NotReadError("a block of what is no sequence")
+        if value.kind != "sequence" or value.role == "numbers":
+            raise NotReadError("a block of what is no sequence of vectors")
         return Term(called("block", value), "sequence", value.place)
 
     def _symbol(self, symbol: Symbol, context: Context) -> Term:
@@ -413,9 +449,12 @@ class Meaning:
         if key in ("heads", "H") and (self.known.has_heads or key == "heads"):
             return Term(ast.Name("heads"), "number")
         if symbol == Symbol(context.query) and name in ("t", "i", "n"):
+            if self._counts_from_nought(symbol, context):
+                raise NotReadError(f"{name}, where sums begin at position 0, but for {name} + 1")
             return Term(python("positions()"), "sequence", "q", role="positions")
         if key == "h" and self.known.has_heads and not symbol.indices:
-            return Term(python("head_index()"), "per_head")
+            from_one = self.known.says(r"\bh\s*=\s*1\s*(?:,|\.\.|\bto\b)|\bh\s+in\s*[({]\s*1\b|\b1\s*<=\s*h\b")
+            return Term(python("head_index() + 1" if from_one else "head_index()"), "per_head")
         if symbol == Symbol("M") and not context.indexed:
             return Term(ast.Constant(0.0), "number", role="mask")
         if key in ("I", "T", "S", "infinity", "inf", "t", "s", "i", "j", "n", "N", "h"):

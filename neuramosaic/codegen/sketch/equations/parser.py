@@ -318,7 +318,19 @@ class Parser(Cursor):
             rest = [Token(char, token.start + n + 1, token.start + n + 2) for n, char in enumerate(name[1:])]
             self.tokens[self.at - 1 : self.at] = [first, *rest]
             return Symbol(name[0])
+        if self.peek() == "(" and self.adjacent() and self._is_unknown_function(name):
+            raise NotReadError(f"{name}(...), a function that is not said")
         return self._indexed(Symbol({"lambda": "lam"}.get(name, name)))
+
+    def _is_unknown_function(self, name: str) -> bool:
+        """Whether a name before brackets is that of a function that no equation defines, such as `MLP(x)` and `G(x)`."""
+        if name in self._names or name in GREEK:
+            return False
+        if re.fullmatch(r"[A-Z][A-Za-z]{2,}", name):
+            return True
+        closing = 2 + 2 * (self.peek(2) == "_")
+        alone = self.peek(1)[:1].isalpha() and self.peek(closing) == ")"
+        return alone and re.fullmatch(r"[A-Z]", name) is not None and name not in ("W", "U", "V", "F")
 
     def _is_product(self, name: str) -> bool:
         """Whether a word is several symbols side by side, as in `Wx_t` and `QK^T`, and not the name of a map."""
@@ -397,6 +409,8 @@ class Parser(Cursor):
         if function(name) is None or name in self._names:
             return False
         after = self.peek()
+        if name in ("E", "Norm"):  # E[x] is a mean; Norm(x) may be any norm
+            return name == "E" and after == "["
         if name in ("sigma", "norm", "mean", "split") and after not in ("(", "{", "_"):
             return False
         return bool(after) and (
@@ -406,6 +420,7 @@ class Parser(Cursor):
     def _call(self, name: str) -> Node:
         indices: tuple[Node, ...] = ()
         power: Node | None = None
+        of_all = False
         if self.accept("_"):
             if self.peek() in ("{", "(") and self._has_range():
                 indices = (self._range_index(),)
@@ -413,12 +428,16 @@ class Parser(Cursor):
                 indices = self.indices()
         if self.accept("^"):
             power = self._argument()
+            if power == Minus(Number("1")):
+                raise NotReadError(f"{name}^-1, an inverse function or a power")
         if self.peek() == "over":
             self.take()
             index, low, low_open, high, high_open = self._bounds()
-            self.accept("of")
+            of_all = self.accept("of")
             indices = (Over("range", index, low, low_open, high, high_open, Number("0")),)
-        if self.peek() in ("(", "{", "["):
+        if of_all:  # `softmax over s <= t of (q . k) / sqrt(d)`
+            arguments = [self._product()]
+        elif self.peek() in ("(", "{", "["):
             opening = self.take().text
             closing = {"(": ")", "{": "}", "[": "]"}[opening]
             bars, self._bars = self._bars, []

@@ -9,7 +9,7 @@ from dataclasses import replace
 from neuramosaic.codegen.sketch.equations.context import Context
 from neuramosaic.codegen.sketch.equations.declared import declared, size
 from neuramosaic.codegen.sketch.equations.meaning import Meaning
-from neuramosaic.codegen.sketch.equations.names import function
+from neuramosaic.codegen.sketch.equations.names import ELEMENTWISE, SQUARE, function
 from neuramosaic.codegen.sketch.equations.products import weights_of
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
 from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
@@ -25,7 +25,7 @@ from neuramosaic.codegen.sketch.equations.syntax import (
     walk,
 )
 from neuramosaic.codegen.sketch.equations.terms import Term
-from neuramosaic.codegen.sketch.equations.tokens import NotReadError
+from neuramosaic.codegen.sketch.equations.tokens import LONGEST, NotReadError, normalised
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
 
@@ -44,6 +44,9 @@ _ELEMENTS = re.compile(
     r"(?:each of|each with|with|has|have|of|,)\s+([\w */+()]+?) (?:elements|units|channels|features)(?! per (?!head))"
 )
 _TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of |width )?(\d+)|width (\d+)|last (\d+) (?:positions|tokens)")
+_FUNCTION_SAID = re.compile(
+    r"\b(?P<name>sigma|phi|psi|varphi|act|f|g)\s+(?:is|denotes|means|being|stands for)\s+(?P<words>(?:[\w-]+ ?){1,4})"
+)
 _EXPANSIONS = ("expansion", "expand", "ratio", "mult", "multiplier", "hidden_mult", "expansion_factor")
 _SIZE_NAMES = ("d", "hd", "d_h", "d_k", "d_v", "d_head", "D", "K_size")
 
@@ -100,6 +103,8 @@ class _Reading:
         for equation in card.equations:
             for statement in statements(equation, words):
                 self._take(statement)
+        self._functions_in_words()
+        self._spelt = "\n".join(normalised(equation) for equation in card.equations)
         self._meaning = Meaning(self)
 
     def _take(self, statement: Statement) -> None:
@@ -118,6 +123,13 @@ class _Reading:
         for left, right in zip(statement.left, rights, strict=True):
             if isinstance(left, Joined):
                 self._cut(statement, tuple(item for item in left.items if isinstance(item, Symbol)), right)
+            elif isinstance(left, Symbol) and isinstance(right, Symbol) and self._names_function(left, right):
+                continue
+            elif isinstance(left, Call) and left.name == "square" and isinstance(left.arguments[0], Symbol):
+                root = left.arguments[0]  # sigma^2 = ...
+                squared = Symbol(root.name + SQUARE, root.indices)
+                self._define(_Definition(statement, squared, right))
+                self._define(_Definition(statement, root, Call("sqrt", (), (squared,))))
             elif isinstance(left, Call) and isinstance(left.arguments[0], Symbol):  # log a = ...
                 self._define(_Definition(statement, left.arguments[0], Call("exp", (), (right,))))
             elif isinstance(left, Symbol):
@@ -127,6 +139,33 @@ class _Reading:
                 self._define(_Definition(statement, left, right))
             else:
                 raise NotReadError("a left side that is no name")
+
+    def _names_function(self, left: Symbol, right: Symbol) -> bool:
+        """Whether `sigma = GELU` says which function a symbol is; takes it if so."""
+        if function(right.name) is None or right.indices or left.indices or right.name in self._definitions:
+            return False
+        self._functions[left.name] = (("z",), Call(right.name, (), (Symbol("z"),)))
+        return True
+
+    def _functions_in_words(self) -> None:
+        """Take what words say of the function that a symbol is: `where sigma is the GELU`.
+
+        Raises:
+            NotReadError: If they say one that is not known.
+        """
+        for said in _FUNCTION_SAID.finditer(normalised(self._text.replace("\n", " ; ")[:LONGEST])):
+            name, words = said["name"], said["words"].split()
+            if name in self._functions or name in self._definitions:
+                continue
+            known = next((word for word in words if function(word) in ELEMENTWISE), None)
+            if known is not None:
+                self._functions[name] = (("z",), Call(known, (), (Symbol("z"),)))
+            elif name in ("sigma", "phi", "psi", "varphi") and "learned" not in words and "number" not in words:
+                raise NotReadError(f"{name}, which is said to be {' '.join(words)}")
+
+    def says(self, pattern: str) -> bool:
+        """Whether the equations, in one spelling, hold a pattern."""
+        return re.search(pattern, self._spelt) is not None
 
     def _cut(self, statement: Statement, parts: tuple[Symbol, ...], right: Node) -> None:
         for place, part in enumerate(parts):
@@ -147,6 +186,8 @@ class _Reading:
         name = next((item for item in _OUTPUTS[:2] if item in self._definitions), "")
         if not name:
             name = next((item for item in _OUTPUTS if item == self._last), self._last)
+        if not name and not self._definitions:
+            name = self._output_function()
         if not name:
             raise NotReadError("no equation that says what the output is")
         if not self.has_heads and not re.search(r"\bheads?\b", self._text):
@@ -157,9 +198,19 @@ class _Reading:
         last = self._lines.pop() if self._lines and self._lines[-1].startswith(f"{name} = ") else None
         self._lines.append(f"return {last.split(' = ', 1)[1] if last else ast.unparse(term.node)}")
         used = "\n".join(self._lines)
-        if self._lines[0] == "heads = 1" and not re.search(r"scan|attention|scores|heads\(|per_head|head_dim", used):
+        if self._lines[0] == "heads = 1" and not re.search(r"scan|attention|scores|heads\(|per_head|head_dim|causal\(|causal_softmax|distance", used):
             self._lines = self._lines[1:]
         return self._lines
+
+    def _output_function(self) -> str:
+        """Define the output as the last function of x alone, `FFN(x) = ...`; nothing if there is none."""
+        alone = [name for name, (parameters, _) in self._functions.items() if parameters in (("x",), ("X",))]
+        if not alone:
+            return ""
+        parameters, body = self._functions[alone[-1]]
+        left = Symbol("y")
+        self._define(_Definition(Statement((left,), (body,)), left, body))
+        return "y"
 
     # -- what meanings ask for -----------------------------------------------------------------------------------------
 

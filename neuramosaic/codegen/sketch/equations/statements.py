@@ -15,6 +15,7 @@ from neuramosaic.codegen.sketch.equations.syntax import (
     Minus,
     Node,
     Number,
+    Operation,
     Statement,
     Symbol,
 )
@@ -157,6 +158,9 @@ class _Reader:
             parser.take()
             return Call("log", (), (self._defined(),))
         name = parser._factor() if sign.lower() != "f" or parser.peek(1) != "(" else Symbol(parser.take().text)
+        if isinstance(name, Operation) and name.sign == "^" and name.right == Number("2"):  # sigma^2 = ...
+            if isinstance(name.left, Symbol):
+                return Call("square", (), (name.left,))
         if not isinstance(name, Symbol):
             raise NotReadError("no name")
         if parser.peek() == "(":  # phi(z) = ...
