@@ -100,7 +100,8 @@ class Parser(Cursor):
 
     def _divisor(self) -> Node:
         """Parse what stands below a slash: a factor, or a map or function with what it is applied to."""
-        if re.match(r"[A-Z]", self.peek()) and function(self.peek()) is None and not self.is_prose():
+        is_own = function(self.peek()) is None or self.peek() in self._names
+        if re.match(r"[A-Z]", self.peek()) and is_own and not self.is_prose():
             return self._side()
         return self._factor()
 
@@ -442,10 +443,16 @@ class Parser(Cursor):
             closing = {"(": ")", "{": "}", "[": "]"}[opening]
             bars, self._bars = self._bars, []
             arguments = [self.comparison()]
+            of_heads = False
             while self.accept(",", ";"):
-                arguments.append(self.comparison())
+                if self.accept("..."):  # Concat(O_1, ..., O_H)
+                    of_heads = True
+                else:
+                    arguments.append(self.comparison())
             self.expect(closing)
             self._bars = bars
+            if of_heads:
+                arguments, indices = [_of_heads(name, arguments)], (Symbol("h"),)
         elif re.match(r"[A-Z\\]", self.peek()) or indices:
             arguments = [self._product() if indices and isinstance(indices[0], Over) else self._side()]
         else:
@@ -518,6 +525,21 @@ class Parser(Cursor):
         if sign in (">", ">="):
             return _plain(first), second, sign == ">", None, False
         return _plain(first), None, False, second, sign == "<"
+
+
+def _of_heads(name: str, arguments: list[Node]) -> Node:
+    """Return what `O_1, ..., O_H` is the list of: `O_h`.
+
+    Raises:
+        NotReadError: If it is no list of what heads have.
+    """
+    first, last = arguments[0], arguments[-1]
+    if function(name) == "concat" and isinstance(first, Symbol) and isinstance(last, Symbol) and first.indices:
+        ends = last.indices[-1:] in ((Symbol("H"),), (Symbol("h"),), (Symbol("heads"),))
+        same = first.name == last.name and first.indices[:-1] == last.indices[:-1]
+        if ends and same and first.indices[-1] == Number("1"):
+            return Symbol(first.name, (*first.indices[:-1], Symbol("h")))
+    raise NotReadError("a list with an end that is not known")
 
 
 def _plain(node: Node) -> str:

@@ -12,7 +12,7 @@ from neuramosaic.codegen.sketch.equations.meaning import Meaning
 from neuramosaic.codegen.sketch.equations.names import ELEMENTWISE, SQUARE, function
 from neuramosaic.codegen.sketch.equations.products import weights_of
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
-from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
+from neuramosaic.codegen.sketch.equations.states import has_before, is_before, recurrence
 from neuramosaic.codegen.sketch.equations.syntax import (
     Call,
     Joined,
@@ -100,14 +100,17 @@ class _Reading:
         self._gates: set[str] = set()
         self._maps: dict[str, str | None] = {}
         self._last = ""
+        self._order: list[Statement] = []
         for equation in card.equations:
             for statement in statements(equation, words):
                 self._take(statement)
+        self._check_order()
         self._functions_in_words()
         self._spelt = "\n".join(normalised(equation) for equation in card.equations)
         self._meaning = Meaning(self)
 
     def _take(self, statement: Statement) -> None:
+        self._order.append(statement)
         if statement.parameters:
             name = statement.left[0]
             assert isinstance(name, Symbol)
@@ -139,6 +142,21 @@ class _Reading:
                 self._define(_Definition(statement, left, right))
             else:
                 raise NotReadError("a left side that is no name")
+
+    def _check_order(self) -> None:
+        """Refuse a name that is defined twice and used in between, where it is what it was first.
+
+        Raises:
+            NotReadError: If there is one.
+        """
+        for name, found in self._definitions.items():
+            if len(found) < 2:
+                continue
+            own = [place for place, item in enumerate(self._order) if any(item is one.statement for one in found)]
+            between = [item for place, item in enumerate(self._order) if own[0] < place < own[-1] and place not in own]
+            symbols = (item for one in between for part in one.right for item in walk(part))
+            if any(isinstance(item, Symbol) and item.name == found[0].left.name for item in symbols):
+                raise NotReadError(f"{name}, which is used before it is defined once more")
 
     def _names_function(self, left: Symbol, right: Symbol) -> bool:
         """Whether `sigma = GELU` says which function a symbol is; takes it if so."""
@@ -260,7 +278,14 @@ class _Reading:
         if definition.part is not None:
             return self._cut_part(definition, context)
         right = definition.right
+        labels = {_key(definition.left)} | {
+            _key(item)
+            for item in walk(right)
+            if isinstance(item, Symbol) and is_before(item, definition.left.name, context.query)
+        }
         if has_before(right, definition.left.name, context.query):
+            if len(labels) > 1:
+                raise NotReadError(f"{name}, a state of several that have one name")
             self._versions.pop(name, None)
             term = recurrence(self._meaning, definition.left.name, right, context)
         else:

@@ -38,6 +38,7 @@ _AFTER = frozenset(
 _BOUNDARY = frozenset([",", ";", ".", ":", "\\\\", "where", "with", "and", "constant", "let", "Let", "then", "(", "]"])
 _SIGN = re.compile(r"(?<![<>=!]):?=(?!=)")
 _INDEX = re.compile(r"[_^]\{[^{}]*\}|_\([^()]*\)|(?<=\w)[\[(][^\])]*[\])]|[_^]\w+|'")
+_NAMED = re.compile(r"\\(?:mathrm|operatorname\*?|text|mathsf)\s*\{\s*([A-Z]\w+)\s*\}")
 #: Characters before a sign in which what it defines stands.
 _REACH = 160
 
@@ -45,7 +46,8 @@ _REACH = 160
 def defined_words(equations: Iterable[str]) -> set[str]:
     """Return the words that equations define, so that they are no prose elsewhere."""
     words: set[str] = set()
-    for text in equations:
+    for equation in equations:
+        text = _NAMED.sub(r"\1", equation)
         for sign in _SIGN.finditer(text):
             before = _INDEX.sub("", text[max(0, sign.start() - _REACH) : sign.start()])
             for place, item in enumerate(reversed(re.split(r"[,;]", before))):
