@@ -439,7 +439,8 @@ class _Reading:
     def _unsaid(self, context: Context) -> str | None:
         """Return the size of a hidden map where the card has a hyper-parameter for it and says no more."""
         named = [item for item in _EXPANSIONS if item in self.hyperparameters]
-        if not named or re.search(rf"\b{named[0]}\b", self._text):
+        said = re.sub(r"(?i)\btop[_-]?k\([^()]*\)", "", self._text)  # how many are kept says no size
+        if not named or re.search(rf"\b{named[0]}\b", said):
             return None
         is_output = (
             any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in context.statement.left)

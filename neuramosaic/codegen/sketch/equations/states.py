@@ -241,6 +241,6 @@ def decays(name: str, right: Node, query: str = "t") -> list[Node] | None:
     if not has_before(right, name, query):
         return None
     old: list[list[Node]] = []
-    _collect(right, [], False, old, [], name, query)
+    _collect(_by_projection(right, name, query), [], False, old, [], name, query)
     factors = [factor for factors in old for factor in factors if _projector(factor) is None]
     return [factor for factor in factors if factor != Number("1")]
