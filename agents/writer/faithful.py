@@ -17,8 +17,9 @@ from neuramosaic.components.spec import Slot
 
 #: Functions that equations name, and how code may spell them.
 _SPELLINGS = {
-    "sigmoid": r"sigmoid|silu|swish|1(?:\.0)? \+ .*exp", "silu": "silu|swish|sigmoid", "tanh": "tanh", "relu": "relu", "gelu": "gelu",
-    "softplus": "softplus", "elu": r"\belu|\.elu", "softmax": "softmax|attention|exp|weighted_mean", "cos": "cosine|normalize|cos",
+    "sigmoid": r"sigmoid|silu|swish|1(?:\.0)? \+ .*exp", "silu": "silu|swish|sigmoid", "tanh": "tanh",
+    "relu": "relu", "gelu": "gelu", "softplus": "softplus", "elu": r"\belu|\.elu",
+    "softmax": "softmax|attention|exp|weighted_mean", "cos": "cosine|normalize|cos",
     "exp": "exp|softmax|weighted_mean",
     "rms_norm": "rms_norm|square", "max": "max|relu|clamp", "log": "log", "sqrt": r"sqrt|\*\* ?0\.5|norm|attention",
 }  # fmt: skip

@@ -183,8 +183,8 @@ def _learned(
 
 def _used(rights: dict[str, list[Node]], functions_of: dict[str, tuple[Node, ...]]) -> set[str]:
     """Return the names that the output is made of; nothing if no name is surely that of the output."""
-    open_names = [name for name in ("y", "Y") if name in rights]
-    seen = set(open_names)
+    open_names: list[str] = [name for name in ("y", "Y") if name in rights]
+    seen: set[str] = set(open_names)
     while open_names:
         name = open_names.pop()
         for part in (*rights.get(name, []), *functions_of.get(name, ())):

@@ -220,7 +220,10 @@ def test_what_looks_at_no_past_or_has_a_softmax_of_its_own_is_named(sketch, equa
         (QKV + "return linear(merge_heads(causal(q @ k.mT) @ v))", STATE),
         ("g = linear(x)\nreturn linear(causal_conv(linear(x), 4) * g * sigmoid(g))", SHORT),
         ("m = param(init=0.5)\nreturn linear(tanh(linear(x + (1 - m) * (shift(x) - x))))", SHIFTED),
-        ("m = running_sum(linear(x)) / positions()\nreturn linear(m)", ["m_t = 1/t sum_(s<=t) W_v x_s", "y_t = W_o m_t"]),
+        (
+            "m = running_sum(linear(x)) / positions()\nreturn linear(m)",
+            ["m_t = 1/t sum_(s<=t) W_v x_s", "y_t = W_o m_t"],
+        ),
     ],
 )
 def test_the_same_in_other_words_is_faithful(sketch, equations):
@@ -236,7 +239,7 @@ def test_a_norm_that_takes_no_mean_off_is_no_layer_norm():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_read_by_rule_is_what_its_card_says(case):
+def test_what_is_read_of_any_notation_is_what_its_card_says(case):
     made = [
         {"name": name, "kind": "categorical", "domain": [value, 2 * value], "default": value}
         for name, value in case.hyperparameters.items()

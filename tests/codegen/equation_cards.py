@@ -528,7 +528,7 @@ def _(x, p):
     return g * (x @ p["block"].T) + (1 - g) * x
 
 
-# -- words that say what signs mean, counts, and functions of an equation's own ------------------------------------------
+# -- words that say what signs mean, counts, and functions of an equation's own ----------------------------------------
 
 
 @case("a function in words", r"y = W_2 \sigma(W_1 x), where \sigma denotes the ReLU", slot="channel")
@@ -562,14 +562,16 @@ def _(x, p):
 
 
 @case(
-    "a variance by its sign", r"\mu = \frac{1}{D}\sum_{i=1}^{D} x_i", r"\sigma^2 = \frac{1}{D}\sum_{i=1}^{D}(x_i-\mu)^2",
+    "a variance by its sign", r"\mu = \frac{1}{D}\sum_{i=1}^{D} x_i",
+    r"\sigma^2 = \frac{1}{D}\sum_{i=1}^{D}(x_i-\mu)^2",
     r"y = \gamma \odot \frac{x-\mu}{\sqrt{\sigma^2+\epsilon}} + \beta", slot="norm",
 )  # fmt: skip
 def _(x, p):
     return F.layer_norm(x, x.shape[-1:], eps=1e-6) * p["gamma"] + p["beta"]
 
 
-@case("RMS of one's own", r"\mathrm{RMS}(x) = \sqrt{\frac{1}{D}\sum_{i=1}^{D} x_i^2}", r"y = g \odot x / \mathrm{RMS}(x)",
+@case("RMS of one's own", r"\mathrm{RMS}(x) = \sqrt{\frac{1}{D}\sum_{i=1}^{D} x_i^2}",
+      r"y = g \odot x / \mathrm{RMS}(x)",
       slot="norm")  # fmt: skip
 def _(x, p):
     return p["g"] * rms(x)
@@ -616,7 +618,8 @@ def _(x, p):
 
 
 @case(
-    "heads from one", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, each per head", "m_h = 2^{-8 h / H}, for h = 1, ..., H",
+    "heads from one", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, each per head",
+    "m_h = 2^{-8 h / H}, for h = 1, ..., H",
     "y_t = W_o sum_(s<=t) softmax_s(q_t . k_s / sqrt(d) - m_h (t - s)) v_s", heads=2,
 )  # fmt: skip
 def _(x, p):

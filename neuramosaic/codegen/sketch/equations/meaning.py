@@ -9,8 +9,10 @@ from dataclasses import replace
 from neuramosaic.codegen.sketch.equations import sums
 from neuramosaic.codegen.sketch.equations.context import Context, Known
 from neuramosaic.codegen.sketch.equations.functions import applied_function
+from neuramosaic.codegen.sketch.equations.maps import Maps
 from neuramosaic.codegen.sketch.equations.names import SQUARE
 from neuramosaic.codegen.sketch.equations.products import divided, dot, multiplied, outer, plain
+from neuramosaic.codegen.sketch.equations.symbols import HEAD_SIZES, MODEL_SIZES
 from neuramosaic.codegen.sketch.equations.syntax import (
     At,
     Call,
@@ -23,7 +25,6 @@ from neuramosaic.codegen.sketch.equations.syntax import (
     Number,
     Operation,
     Over,
-    Statement,
     Symbol,
     Transpose,
     walk,
@@ -31,23 +32,13 @@ from neuramosaic.codegen.sketch.equations.syntax import (
 from neuramosaic.codegen.sketch.equations.terms import Term, called, combined, number, python
 from neuramosaic.codegen.sketch.equations.tokens import NotReadError
 
-_SCALES = ("g", "gamma", "scale", "w", "s")
-_ALONG = (Symbol("h"), Symbol("d"), Symbol("c"))
-_HEAD_SIZES = ("d", "hd", "head_dim")
-_MODEL_SIZES = ("D", "d_model", "dmodel", "d_m")
-_HEAD_SIZE_LABELS = ("k", "h", "v", "head", "q", "qk")
-#: A sum from position 0 to a position.
-_FROM_NOUGHT = r"(?:sum|mean|prod)\s*_\s*[{{(]\s*\w+\s*=\s*0\s*[}})]\s*\^\s*[{{(]?\s*{}\b"
 
-
-class Meaning:
+class Meaning(Maps):
     """Finds out what expressions mean."""
 
     def __init__(self, known: Known) -> None:
-        self.known = known
+        super().__init__(known)
         self._depth = 0
-        self._transposed: dict[str, bool] = {}
-        self._sides: set[str] = set()
 
     def term(self, node: Node, context: Context) -> Term:
         """Return what an expression means.
@@ -170,12 +161,6 @@ class Meaning:
             raise NotReadError("a sum of products of two positions: write it as two sums")
         return combined(sign, left, right)
 
-    def _counts_from_nought(self, node: Node, context: Context) -> bool:
-        """Whether a part is the position, and the first of them is 0: the sums of the card begin there."""
-        if not isinstance(node, Symbol) or node != Symbol(context.query) or self.known.defined(node.name):
-            return False
-        return self.known.says(_FROM_NOUGHT.format(node.name))
-
     def _is_distance(self, node: Operation, context: Context) -> bool:
         return (
             bool(context.key)
@@ -217,9 +202,11 @@ class Meaning:
             rows = isinstance(item, Transpose)
             name = item.inner if isinstance(item, Transpose) else item
             if isinstance(name, Symbol) and items and self._is_function(name, context):
-                argument, power = items.pop(0), None
+                argument = items.pop(0)
+                power: Node | None = None
                 if isinstance(argument, Operation) and argument.sign == "^":  # phi(z)^2 is a power of phi(z)
-                    argument, power = argument.left, argument.right
+                    power = argument.right
+                    argument = argument.left
                 made = self._applied(name, argument, replace(context, depth=context.depth + depth))
                 if power is not None:
                     made = combined("^", made, self.term(power, context))
@@ -230,121 +217,7 @@ class Meaning:
             terms.append(term)
         return terms
 
-    def _chained(self, terms: list[Term], context: Context) -> Term:
-        """Apply the maps among factors to what stands behind them, or before, and multiply the rest."""
-        last = len(terms)
-        while last and terms[last - 1].kind == "map":
-            last -= 1
-        if 0 < last < len(terms):  # x W: rows before maps
-            value = self._chained(terms[:last], context)
-            for matrix in terms[last:]:
-                value = self._mapped(matrix, value, context, from_right=True)
-            return value
-        left: list[Term] = []
-        pending: list[Term] = []
-        for term in reversed(terms):  # maps are applied to the vector that stands right behind them
-            if term.kind == "map":
-                if (left and _is_scalar(left[0])) or (left and left[0].kind in ("state", "pair", "weighted")):
-                    left = [multiplied(left)]
-                if left and left[0].kind == "sequence" and not left[0].transposed:
-                    left[0] = self._mapped(term, left[0], context)
-                else:
-                    pending.insert(0, term)
-                continue
-            if pending:
-                raise NotReadError("a map that is applied to no vector")
-            left.insert(0, term)
-        if pending and left:
-            raise NotReadError("a map that is applied to no vector")
-        if not left:
-            names = tuple(part for term in pending for part in (term.parts or (term,)))
-            return Term(pending[0].node, "map", parts=names)
-        if context.state and _is_matrix_name(context.statement):
-            rows = [place for place, term in enumerate(left) if term.kind == "sequence" and term.role != "numbers"]
-            if len(rows) == 2 and rows[1] == rows[0] + 1 and left[rows[0]].transposed and not left[rows[1]].transposed:
-                first, second = rows  # k^T v of vectors that are rows
-                left[first : second + 1] = [outer(plain(left[first]), replace(left[second], transposed=True))]
-        return multiplied(left)
-
-    def _mapped(self, matrix: Term, value: Term, context: Context, from_right: bool = False) -> Term:
-        parts = matrix.parts or (matrix,)
-        for one in parts if from_right else reversed(parts):
-            if value.kind != "sequence":
-                raise NotReadError("a map of what is no sequence")
-            if value.role == "numbers":
-                raise NotReadError("a map of one number")
-            name = ast.unparse(one.node)
-            if self._transposed.setdefault(name, one.transposed) != one.transposed:
-                raise NotReadError(f"{name}, a map and its transpose")
-            if not value.transposed and not one.transposed and not self._is_said_matrix(name):
-                self._sides.add("right" if from_right else "left")
-                if len(self._sides) > 1:
-                    raise NotReadError(f"{name}, a map on the other side of a vector than the maps before")
-            value = self.applied(name, value, context, from_right=from_right != one.transposed)
-        return value
-
-    def _is_said_matrix(self, name: str) -> bool:
-        """Whether words say that a map is a matrix, so that it stands on the side that they size it for."""
-        said = {key for key, kind in self.known.declared.kinds.items() if kind == "matrix"}
-        bare = name.removesuffix("_per_head")
-        return bare in said or bare.removesuffix("_h").removeprefix("W_") in {key.removeprefix("W_") for key in said}
-
-    def applied(self, name: str, value: Term, context: Context, *, from_right: bool = False) -> Term:
-        """Return a learned map, by its name, of a sequence; `from_right` for `x W`."""
-        is_outer = re.search(r"\b(?:[WUV](?:_\w+)?|[wu]_\w+|linear)\(", ast.unparse(value.node)) is not None
-        size = self.known.map_size(name, context, from_right, is_outer)
-        if name.endswith("_per_head") and value.heads:
-            self.known.once(f"the map {name}")
-            if size is None:
-                size = "head_dim"
-            node = called("linear_per_head", value, python(size.replace("inner", "head_dim")))
-            return Term(node, "sequence", value.place, heads=True, transposed=value.transposed)
-        node = called(name, plain(value), *([python(size)] if size else []))
-        numbers = size in ("heads", "1")
-        is_output = context.depth == 0 and _is_output(context.statement)
-        of_head = name.endswith("_per_head") or (context.per_head and not is_output and not context.whole)
-        if of_head and self.known.has_heads and not numbers:
-            node = called("split_heads", node)
-        of_head = of_head and not numbers
-        return Term(node, "sequence", value.place, heads=of_head, role="numbers" if numbers else "",
-                    transposed=value.transposed)  # fmt: skip
-
     # -- names ---------------------------------------------------------------------------------------------------------
-
-    def is_defined(self, symbol: Symbol, context: Context) -> bool:
-        """Whether a symbol is defined by an equation, or the input."""
-        return self._key(symbol, context) in ("x", "X") or self.known.defined(self._key(symbol, context))
-
-    def map_name(self, symbol: Node, label: str = "") -> str:
-        """Return the name of the map that a symbol stands for, with the number of its term in a sum."""
-        assert isinstance(symbol, Symbol)
-        bare = Symbol(symbol.name, tuple(item for item in symbol.indices if _is_label(item)))
-        return _map_name("_".join(item for item in (self._key(bare, Context()), label) if item))
-
-    def once(self, what: str) -> None:
-        """Say that something learned is used; twice would be two where the card has one."""
-        self.known.once(what)
-
-    def _key(self, symbol: Symbol, context: Context) -> str:
-        labels = [_label(item) for item in symbol.indices if not self._position(symbol, item, context)]
-        return "_".join([symbol.name, *(label for label in labels if label)])
-
-    def _position(self, symbol: Symbol, item: Node, context: Context) -> bool:
-        """Whether an index is one of positions, heads or channels, and no part of the name."""
-        if item in (Symbol("h"), Symbol("d"), Symbol("c")):
-            own = symbol.name in ("x", "X") or self.known.defined(symbol.name)
-            return own or (item == Symbol("h") and self.known.has_heads)
-        if context.channel and item == Symbol(context.channel):
-            return True
-        variables = {context.query, context.key, context.step} - {""}
-        if isinstance(item, Symbol) and item.name in variables:
-            has_own = self.known.defined(symbol.name) or symbol.name in ("x", "X") or item.name in ("t", "s")
-            return has_own or item.name == context.step or (item.name == context.key and bool(context.key))
-        if isinstance(item, Operation) and item.sign in "+-":
-            names = {part.name for part in (item.left, item.right) if isinstance(part, Symbol)}
-            inner = item.left if isinstance(item.left, Operation) else None
-            return bool(names & variables) or (inner is not None and self._position(symbol, inner, context))
-        return False
 
     def _is_function(self, symbol: Symbol, context: Context) -> bool:
         if symbol.name in context.bound:
@@ -373,121 +246,6 @@ class Meaning:
         if value.kind != "sequence" or value.role == "numbers":
             raise NotReadError("a block of what is no sequence of vectors")
         return Term(called("block", value), "sequence", value.place)
-
-    def _symbol(self, symbol: Symbol, context: Context) -> Term:
-        name = symbol.name
-        if name in context.bound and not [item for item in symbol.indices if not self._position(symbol, item, context)]:
-            return context.bound[name]
-        key = self._key(symbol, context)
-        if self.known.defined(key):
-            return self._placed(self.known.value(key), symbol, context)
-        if key in ("x", "X"):
-            return self._placed(Term(ast.Name("x"), "sequence"), symbol, context)
-        if key in self.known.hyperparameters:
-            return Term(ast.Name(key), "number")
-        if (meant := self._meant(symbol, key, context)) is not None:
-            return meant
-        return self._learned(symbol, key, context)
-
-    def _placed(self, value: Term, symbol: Symbol, context: Context) -> Term:
-        """Return a sequence at the position that its index says."""
-        if value.kind not in ("sequence", "state"):
-            return value
-        place, delay = ("q" if context.indexed else "*"), None
-        if not context.query:
-            place = ""
-        for item in symbol.indices:
-            if item == Symbol(context.key) and context.key:
-                place = "k"
-            elif item == Symbol(context.query):
-                place = "q"
-            elif isinstance(item, Operation) and self._position(symbol, item, context):
-                place, delay = "q", item
-            elif item == Symbol(context.step) and context.step:
-                raise NotReadError(f"{symbol.name} at the step of a convolution")
-        if value.kind == "state":
-            if delay is not None:
-                raise NotReadError("a state that is read before it is written")
-            return value
-        if delay is None:
-            return replace(value, place=place)
-        return replace(value, place="q", node=self._delayed(value.node, delay, context))
-
-    def _delayed(self, node: ast.expr, delay: Operation, context: Context) -> ast.expr:
-        if context.step and context.step in _names(delay):
-            return node  # the convolution says how far back
-        if delay.sign != "-" or delay.left != Symbol(context.query):
-            raise NotReadError("a position that has not been seen yet")
-        steps = self.term(delay.right, context)
-        if steps.kind != "number":
-            raise NotReadError("a position that values decide")
-        arguments = [] if isinstance(steps.node, ast.Constant) and steps.node.value == 1 else [steps.node]
-        return called("shift", node, *arguments)
-
-    def _at(self, inner: Node, indices: tuple[Node, ...], context: Context) -> Term:
-        value = self.term(inner, context)
-        symbol = Symbol("x", indices)
-        if any(not self._position(symbol, item, context) for item in indices):
-            raise NotReadError("an element of a vector")
-        if value.kind != "sequence":
-            return value
-        return replace(self._placed(replace(value, place=""), symbol, context), transposed=value.transposed)
-
-    def _meant(self, symbol: Symbol, key: str, context: Context) -> Term | None:
-        """Return what a name means in every card, if this one does not say otherwise."""
-        name = symbol.name
-        if key in self.known.declared.kinds:
-            return None
-        if key in ("eps", "epsilon", "varepsilon"):
-            return number("1e-06")
-        if key == "pi":
-            return Term(python("math.pi"), "number")
-        if key in _MODEL_SIZES:
-            return Term(ast.Name("d_model"), "number")
-        if key in _HEAD_SIZES or (name == "d" and {_label(i) for i in symbol.indices} <= {*_HEAD_SIZE_LABELS, ""}):
-            return Term(ast.Name("head_dim"), "number")
-        if key in ("heads", "H") and (self.known.has_heads or key == "heads"):
-            return Term(ast.Name("heads"), "number")
-        if symbol == Symbol(context.query) and name in ("t", "i", "n"):
-            if self._counts_from_nought(symbol, context):
-                raise NotReadError(f"{name}, where sums begin at position 0, but for {name} + 1")
-            return Term(python("positions()"), "sequence", "q", role="positions")
-        if key == "h" and self.known.has_heads and not symbol.indices:
-            from_one = self.known.says(r"\bh\s*=\s*1\s*(?:,|\.\.|\bto\b)|\bh\s+in\s*[({]\s*1\b|\b1\s*<=\s*h\b")
-            return Term(python("head_index() + 1" if from_one else "head_index()"), "per_head")
-        if symbol == Symbol("M") and not context.indexed:
-            return Term(ast.Constant(0.0), "number", role="mask")
-        if key in ("I", "T", "S", "infinity", "inf", "t", "s", "i", "j", "n", "N", "h"):
-            raise NotReadError(f"{key}, which is no value by itself")
-        return None
-
-    def _learned(self, symbol: Symbol, key: str, context: Context) -> Term:
-        """Return a learned symbol that the card has a name for."""
-        known = self.known
-        per_head = Symbol("h") in symbol.indices and known.has_heads
-        if known.function(symbol.name) is not None or symbol.name in ("f", "F", "phi", "psi", "sigma", "varphi"):
-            raise NotReadError(f"{symbol.name}, a function that is not said")
-        if any(item not in _ALONG and self._position(symbol, item, context) for item in symbol.indices):
-            raise NotReadError(f"{key} at a position, which no equation defines")
-        kind = known.declared.kinds.get(key) or known.declared.kinds.get(symbol.name, "")
-        if len(known.declared.sizes.get(key, ())) > 1:
-            kind = "matrix"
-        looks_like_map = symbol.name[:1].isupper() or re.fullmatch(r"[wu]_(?!\d+$)\w+", key) is not None
-        if kind == "unknown":
-            raise NotReadError(f"{key}, of a size that nothing says")
-        if kind == "matrix" or (kind in ("", "learned", "space") and looks_like_map):
-            if context.step and Symbol(context.step) in symbol.indices:
-                raise NotReadError("a map for each tap")
-            return Term(
-                ast.Name(_map_name(key) + ("_per_head" if per_head and symbol.name[:1].isupper() else "")), "map"
-            )
-        if kind == "space":
-            kind = "number" if known.declared.sizes.get(key) == ("1",) else "vector"
-        if kind in ("", "learned"):
-            kind = "per_head" if per_head else "vector"
-            if context.key and known.has_heads and kind == "vector":
-                raise NotReadError(f"{key}, of which nothing says whether it is one number or several")
-        return known.parameter(key, kind, "1.0" if symbol.name in _SCALES else "0.0")
 
     # -- the rest ------------------------------------------------------------------------------------------------------
 
@@ -564,7 +322,7 @@ class Meaning:
         size = node.high.name
         if size in self.known.hyperparameters or self.known.defined(size):
             return False
-        return size in (*_MODEL_SIZES, *_HEAD_SIZES)
+        return size in (*MODEL_SIZES, *HEAD_SIZES)
 
     def _over(self, node: Over, context: Context) -> Term:
         if (made := sums.between(self, node, context)) is not None:
@@ -590,28 +348,6 @@ class Meaning:
         return sums.over_few(self, node, context)
 
 
-def _label(item: Node) -> str:
-    if isinstance(item, Symbol):
-        return "_".join([item.name, *(_label(part) for part in item.indices)])
-    if isinstance(item, Number):
-        return item.text.replace(".", "_")
-    raise NotReadError("an index that is no name")
-
-
-def _is_label(item: Node) -> bool:
-    return isinstance(item, (Symbol, Number)) and (isinstance(item, Number) or len(item.name) > 1)
-
-
-def _map_name(key: str) -> str:
-    """Return a name that a sketch takes for a map."""
-    clean = re.sub(r"\W", "_", key)
-    return clean if re.fullmatch(r"[WUV](?:_\w+)?|[wu]_\w+", clean) else f"W_{clean}"
-
-
-def _names(node: Node) -> set[str]:
-    return {item.name for item in walk(node) if isinstance(item, Symbol)}
-
-
 def _is_nothing(node: Node) -> bool:
     """Whether a value is 0 or minus infinity, which later positions have."""
     inner = node.inner if isinstance(node, Minus) else None
@@ -622,18 +358,3 @@ def _made_up(matrix: Term) -> str:
     """Return the name of a map if this reader gave it the W that it begins with."""
     name = ast.unparse(matrix.node)
     return name if re.match(r"W_[A-Z]", name) else ""
-
-
-def _is_scalar(term: Term) -> bool:
-    return term.kind in ("number", "per_head") or term.role in ("numbers", "positions")
-
-
-def _is_matrix_name(statement: Statement | None) -> bool:
-    """Whether a definition's name is that of a matrix, a capital."""
-    return statement is not None and isinstance(statement.left[0], Symbol) and statement.left[0].name[:1].isupper()
-
-
-def _is_output(statement: Statement | None) -> bool:
-    return statement is not None and any(
-        isinstance(item, Symbol) and item.name in ("y", "Y") for item in statement.left
-    )

@@ -38,7 +38,7 @@ def is_over_positions(node: Over, context: Context) -> bool:
 def over_positions(meaning: Meaning, node: Over, context: Context) -> Term:
     """Return a sum over positions."""
     before = Operation("-", Symbol(context.query), Number("1"))
-    is_past = node.high == before and not node.high_open or node.high == Symbol(context.query) and node.high_open
+    is_past = (node.high == before and not node.high_open) or (node.high == Symbol(context.query) and node.high_open)
     if is_past and node.low in (None, Number("0"), Number("1")):  # a running sum, one position before
         term, window = summand(meaning, replace(node, high=Symbol(context.query), high_open=False), context)
         if window is None and term.kind == "sequence" and term.place == "k":
