@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from neuramosaic.codegen.sketch.equations.meaning import Meaning
 
 _LAST = re.compile(r"\bthe last (\w+) (?:positions|tokens|steps)\b")
-_WINDOW = re.compile(r"\b(?:window|recent|nearby|preceding|previous|last) ?(?:\w+ )?(?:positions|tokens|steps)\b")
+_WINDOW = re.compile(
+    r"(?<!all )(?<!all the )\b(?:(?:window|recent|nearby)(?: \w+)?|(?:preceding|previous|last) \w+) "
+    r"(?:positions|tokens|steps)\b"
+)
 _MOST_TERMS = 8
 _POSITIONS = ("s", "j", "i", "tau", "u", "l", "r", "m", "n")
 
