@@ -70,6 +70,7 @@ def test_what_is_read_computes_what_the_equations_say(case: Case) -> None:
         ([r"y_t = \sum_{e=1}^{E} W_e x_t"], "."),
         (["y_t = W_o x_{t+1}"], "not been seen yet"),
         (["k_t = W x_t", "y_t = W_o sum_(s<t) (x_t . k_s) x_s"], "without the present"),
+        (["g_t = sigmoid(w^T x_t + b), a scalar", "y_t = g_t * x_t"], "one number itself"),
         (["y_t = x_t + MLP(x_t)"], "a function that is not said"),
         (["y_t = x_t + W_o G(x_t)"], "a function that is not said"),
         (["y = W_2 silu(W_1 norm(x))"], "a map of one number"),

@@ -157,6 +157,8 @@ class Meaning(Maps):
         for one, other in ((left, right), (right, left)):
             if one.role == "mask" and other.kind == "pair":
                 return other
+            if one.role == "numbers" and other.kind == "vector" and ast.unparse(one.node).startswith("dot("):
+                raise NotReadError(f"{ast.unparse(other.node)}, added to one number, which may be one number itself")
         if sign == "+" and left.kind == right.kind == "scaled":
             raise NotReadError("a sum of products of two positions: write it as two sums")
         return combined(sign, left, right)

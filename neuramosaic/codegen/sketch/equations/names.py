@@ -38,7 +38,7 @@ BEYOND = (
     r"|non-causal|future|permut\w*|shuffle\w*|rotat\w*|positional|quantiz\w*|quantis\w*|rounded to|detach\w*"
     r"|stop.gradient|normalised to|normalized to|clipped|clamped|followed by|passe[sd] through|fed (?:in)?to"
     r"|keep(?:s|ing)?|kept|zeroed|set to (?:zero|0)|unit[- ](?:length|norm)|l2[- ]?normali[sz]ed|divided by|scaled by"
-    r"|after (?:an?|the)"
+    r"|after (?:an?|the)|heads (?:are )?(?:averaged|summed|added)"
     r"|(?:even|odd|every second|every other) \w+|shared (?:across|by|among) (?:all )?channels"
     r"|for each (?:half|quarter|part|group) of"
     r"|starts? (?:at|from|with) (?:an?|the))\b|[*@]\s+(?:is|denotes|stands for|means)\b(?![^,;]*(?:element|product))"
