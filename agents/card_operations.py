@@ -271,7 +271,9 @@ OPERATIONS = (
         (_SCALE,),
     ),
     _activation("bump", "a Gaussian bump exp(-z^2)", r"gauss\w*|bump|radial", "exp(-({e})^2)"),
-    _activation("self_gate", "the value times the tanh of its softplus (Mish)", r"mish", "({e}) * tanh(softplus({e}))"),
+    _activation(
+        "self_gate", "the value times the tanh of its softplus (Mish)", r"mish", "(({e}) * tanh(softplus({e})))"
+    ),
     _activation(
         "none",
         "nothing: the map is linear",

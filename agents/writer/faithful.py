@@ -17,11 +17,16 @@ from neuramosaic.components.spec import Slot
 
 #: Functions that equations name, and how code may spell them.
 _SPELLINGS = {
-    "sigmoid": "sigmoid|silu|swish", "silu": "silu|swish", "tanh": "tanh", "relu": "relu", "gelu": "gelu",
-    "softplus": "softplus", "elu": r"\belu|\.elu", "softmax": "softmax|attention", "cos": "cosine|normalize|cos",
+    "sigmoid": r"sigmoid|silu|swish|1(?:\.0)? \+ .*exp", "silu": "silu|swish|sigmoid", "tanh": "tanh",
+    "relu": "relu", "gelu": "gelu", "softplus": "softplus", "elu": r"\belu|\.elu",
+    "softmax": "softmax|attention|exp|weighted_mean", "cos": "cosine|normalize|cos",
     "exp": "exp|softmax|weighted_mean",
-    "rms_norm": "rms_norm|square", "max": "max", "log": "log", "sqrt": r"sqrt|\*\* ?0\.5|norm|attention",
+    "rms_norm": "rms_norm|square", "max": "max|relu|clamp", "log": "log", "sqrt": r"sqrt|\*\* ?0\.5|norm|attention",
 }  # fmt: skip
+
+#: What the text of a class has if it looks at all earlier positions, and if at some.
+_WHOLE_PAST = r"scan|cumsum|running_|attention|causal_softmax|tril|triu|key_distance|fft|einsum|\bfor .* in |while "
+_SHORT_PAST = r"shift|roll|pad\(|conv|Conv|weighted_taps|unfold|\[:, :-?\w"
 
 
 def unfaithful(source: str, card: Card) -> str | None:
@@ -49,6 +54,8 @@ def _omissions(source: str, card: Card) -> Iterator[str]:
     said, done = card_structure(card), code_structure(source)
     yield from _wrong_decays(said, done)
     yield from _wrong_gates(said, done)
+    yield from _wrong_in_time(source, said)
+    yield from _wrong_kinds(source, card, said)
     if done.learned is not None and done.learned < len(said.learned):
         yield (
             f"the card learns {', '.join(sorted(said.learned))}: {len(said.learned)} maps and vectors, the code learns "
@@ -69,6 +76,28 @@ def _wrong_decays(said: CardStructure, done: CodeStructure) -> Iterator[str]:
         yield f"the state {states} of the card does not decay, in the code it does; give the scan no decay"
     if kinds == {True} and True not in done.decays:
         yield f"the decay of {states} depends on x in the card, in the code it does not; write it as the card does"
+
+
+def _wrong_in_time(source: str, said: CardStructure) -> Iterator[str]:
+    """Say that code looks at no earlier position where the card does, or keeps no state."""
+    if not said.complete or not said.in_time:
+        return
+    if re.search(_WHOLE_PAST, source) is None:
+        if said.decays:
+            states = ", ".join(sorted(said.decays))
+            yield f"the card has the state {states}, the code keeps none; write it with recur(...) or matrix_scan(...)"
+        elif re.search(_SHORT_PAST, source) is None:
+            yield "the card looks at earlier positions, the code at none; write its sum, convolution or shift over time"
+
+
+def _wrong_kinds(source: str, card: Card, said: CardStructure) -> Iterator[str]:
+    """Say that code has a softmax, or a mean taken off, of which no equation has anything."""
+    if not said.complete:
+        return
+    if not said.has_exponential and re.search(r"softmax\(|(?<!kernel_)attention\(|weighted_mean\(", source):
+        yield "the code has a softmax, the card's equations have none; write the weights as the card does"
+    if card.slot is Slot.NORM and not said.has_difference and re.search(r"layer_norm\(|LayerNorm\(", source):
+        yield "the code takes the mean off (layer_norm), the card's equations do not; write the norm as the card does"
 
 
 def _wrong_gates(said: CardStructure, done: CodeStructure) -> Iterator[str]:

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from neuramosaic.codegen.sketch.equations.declared import declared
-from neuramosaic.codegen.sketch.equations.names import function
+from neuramosaic.codegen.sketch.equations.names import FUNCTIONS, function
 from neuramosaic.codegen.sketch.equations.statements import definitions
 from neuramosaic.codegen.sketch.equations.states import decays
 from neuramosaic.codegen.sketch.equations.syntax import (
+    At,
     Call,
     Joined,
+    Minus,
     Node,
     Number,
     Operation,
@@ -38,6 +40,8 @@ SPELT = {
     "softplus": {"softplus", "logsigmoid", "exp"}, "elu": {"elu", "where", "exp"}, "relu": {"relu", "clamp", "maximum"},
     "gelu": {"gelu", "erf", "tanh"}, "tanh": {"tanh", "sigmoid"},
 }  # fmt: skip
+#: A decay that is none.
+_ONES = r"torch\.(?:full_like\(\w+, 1(?:\.0)?\)|ones_like\(\w+\))"
 _SCANS = {"linear_scan": 0, "matrix_scan": 3, "delta_scan": 4, "kernel_attention": 3}
 
 
@@ -50,7 +54,9 @@ class CardStructure:
         all_functions: Gates that it applies, or that what it is made of does.
         decays: For each state whether what the one before is multiplied by depends on the input; None where nothing is.
         learned: Names of learned maps and vectors.
-        sums: Whether anything is summed over positions, or a state.
+        in_time: Whether anything is of earlier positions: a state, a sum over positions, `x_{t-1}`.
+        has_exponential: Whether there is a softmax, an exponential or a power of e.
+        has_difference: Whether anything is taken off anything, or a layer norm is named.
         complete: Whether every equation could be parsed.
     """
 
@@ -58,7 +64,9 @@ class CardStructure:
     all_functions: dict[str, frozenset[str]]
     decays: dict[str, bool | None]
     learned: frozenset[str]
-    sums: bool
+    in_time: bool
+    has_exponential: bool
+    has_difference: bool
     complete: bool
 
 
@@ -77,8 +85,10 @@ def card_structure(card: Card) -> CardStructure:
     own = {name: _gates(parts, functions_of) for name, parts in rights.items()}
     whole = {name: frozenset(_closure(name, rights, own)) for name in rights}
     return CardStructure(
-        own, whole, _decays(found, rights), _learned(card, found, rights, functions_of), _sums(found), complete
-    )
+        own, whole, _decays(found, rights), _learned(card, found, rights, functions_of), _in_time(found),
+        any(_is_exponential(item) for item in _parts(found)), any(_is_difference(item) for item in _parts(found)),
+        complete,
+    )  # fmt: skip
 
 
 def _pairs(statement: Statement) -> Iterable[tuple[str, Node]]:
@@ -152,7 +162,10 @@ def _learned(
     said = declared(card.equations, [item.name for item in card.hyperparameters]).kinds
     none = _NO_SYMBOLS | {item.name for item in card.hyperparameters} | set(rights) | set(functions_of)
     names: set[str] = set()
+    used = _used(rights, functions_of)
     for statement in found:
+        if used and not any(name in used for name, _ in _pairs(statement)) and not statement.parameters:
+            continue
         for part in statement.right:
             for item in walk(part):
                 if not isinstance(item, Symbol) or item.name in none or item.name in statement.parameters:
@@ -168,14 +181,50 @@ def _learned(
     return frozenset(names)
 
 
-def _sums(found: list[Statement]) -> bool:
-    return any(
-        (isinstance(item, (Over, Call)) and (isinstance(item, Over) or item.name in ("softmax", "cumsum", "mean")))
-        or (isinstance(item, Symbol) and any(isinstance(index, Operation) for index in item.indices))
-        for statement in found
-        for part in statement.right
-        for item in walk(part)
-    )  # fmt: skip
+def _used(rights: dict[str, list[Node]], functions_of: dict[str, tuple[Node, ...]]) -> set[str]:
+    """Return the names that the output is made of; nothing if no name is surely that of the output."""
+    open_names: list[str] = [name for name in ("y", "Y") if name in rights]
+    seen: set[str] = set(open_names)
+    while open_names:
+        name = open_names.pop()
+        for part in (*rights.get(name, []), *functions_of.get(name, ())):
+            names = {item.name for item in walk(part) if isinstance(item, Symbol)}
+            new = {item for item in names if item in rights or item in functions_of} - seen
+            seen |= new
+            open_names += new
+    return seen
+
+
+def _parts(found: list[Statement]) -> list[Node]:
+    return [item for statement in found for part in statement.right for item in walk(part)]
+
+
+def _in_time(found: list[Statement]) -> bool:
+    """Whether anything is of earlier positions."""
+    for item in _parts(found):
+        if isinstance(item, (Symbol, At)) and any(_is_earlier(index) for index in item.indices):
+            return True
+        if isinstance(item, Over) and any(Symbol("t") in walk(bound) for bound in (item.low, item.high)):
+            return True
+        if isinstance(item, Call) and function(item.name) in ("causal_conv", "shift", "cumsum"):
+            return True
+    return False
+
+
+def _is_earlier(index: Node) -> bool:
+    return isinstance(index, Operation) and index.sign == "-" and index.left == Symbol("t")
+
+
+def _is_exponential(item: Node) -> bool:
+    if isinstance(item, Call):
+        return function(item.name) in ("softmax", "exp", None) or item.name.lower() not in FUNCTIONS
+    return isinstance(item, Operation) and item.sign == "^" and item.left == Symbol("e")
+
+
+def _is_difference(item: Node) -> bool:
+    if isinstance(item, Call):
+        return function(item.name) in ("layer_norm", "var", "std", None)
+    return isinstance(item, Minus) or (isinstance(item, Operation) and item.sign == "-")
 
 
 # -- the class ---------------------------------------------------------------------------------------------------------
@@ -255,7 +304,8 @@ def _scan(call: ast.Call, data: set[str], found: CodeStructure) -> None:
     place = _SCANS[name]
     given = [item.value for item in call.keywords if item.arg == "log_decay"]
     decay = call.args[place] if len(call.args) > place else given[0] if given else None
-    found.decays.append(None if decay is None else _depends(decay, data))
+    is_one = decay is not None and re.fullmatch(_ONES, ast.unparse(decay)) is not None
+    found.decays.append(None if decay is None or is_one else _depends(decay, data))
 
 
 def _depends(node: ast.AST, data: set[str]) -> bool:

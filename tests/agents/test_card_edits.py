@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from agents.card_edits import edits, fitting, menu, sound
 from agents.card_maker import edited_card
 from agents.card_operations import OPERATIONS
 from agents.card_reading import complete, read_card, undefined
 from agents.card_starts import near, starts
+from agents.writer.candidate import from_equations
 from agents.writer.examples import built_in_examples
 from neuramosaic.components.card import Card
 from neuramosaic.components.registry import catalogue
-from neuramosaic.components.spec import Slot
+from neuramosaic.components.spec import Provenance, Slot
 
 SLOTS = (Slot.MIXER, Slot.CHANNEL, Slot.NORM, Slot.MODULATOR)
 
@@ -154,3 +156,20 @@ def test_hyperparameters_that_nothing_uses_are_left_out() -> None:
     assert reading.readable
     assert "expansion * d_model" in reading.function
     assert [item.name for item in filled.hyperparameters] == ["expansion"]
+
+
+def test_edits_of_a_perceptron_keep_its_hidden_size_and_what_stands_behind_the_activation() -> None:
+    mlp = next(start for start in starts(catalogue(), Slot.CHANNEL) if start.name == "mlp")
+    made = {}
+    for edit in edits(mlp):
+        candidate = from_equations(edited_card([edit], catalogue()).card, Provenance.OWN)
+        assert candidate is not None
+        assert candidate.failure is None, (edit.sentence, candidate.failure)
+        made[edit.operation.key] = candidate.component
+    for key, width in (("sparse", 7), ("self_gate", 6)):  # half of an odd size is whole
+        namespace: dict[str, object] = {"__name__": "made"}
+        exec(made[key].source, namespace)
+        component = namespace[made[key].class_name](width, expansion=3)
+        x = torch.randn(2, 5, width, generator=torch.Generator().manual_seed(0))
+        assert component(x).shape == x.shape
+        assert {tuple(weight.shape) for weight in component.parameters()} == {(3 * width, width), (width, 3 * width)}

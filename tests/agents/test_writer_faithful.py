@@ -11,6 +11,7 @@ from agents.writer.hints import overlap, suggest
 from benchmarks.verified_code import CARDS, read_cards
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Provenance
+from tests.codegen.equation_cards import CASES
 
 CODE = """class One(nn.Module):
     def __init__(self, d_model, taps=4):
@@ -183,3 +184,67 @@ def test_what_is_read_by_rule_is_what_its_card_says(graded):
     is_read = found is not None and found.failure is None
     assert found is None or is_read or found.failure.check == "sketch"
     assert is_read != (graded.card.name in {"looped_block", "multi_dim_ema", "product_key_memory"})
+
+
+ATTENTION = [QKV_EQUATION, "y_t = W_o sum_(s<=t) softmax_s(q_t . k_s / sqrt(d)) v_s"]
+GATED = ["z_t = sigmoid(W_z x_t)", "h_t = (1 - z_t) * h_(t-1) + z_t * W_c x_t", "y_t = W_o h_t"]
+STATE = [QKV_EQUATION, "S_t = S_(t-1) + k_t v_t^T", "y_t = W_o (S_t^T q_t)"]
+SHORT = ["u_t = sum_(i<4) w_i * (W_v x)_(t-i)", "y_t = W_o (u_t * silu(W_g x_t))"]
+SHIFTED = ["u_t = m * x_t + (1 - m) * x_(t-1), with a learned vector m", "y_t = W_o tanh(W_v u_t)"]
+
+
+@pytest.mark.parametrize(
+    ("sketch", "equations", "said"),
+    [
+        ("z = sigmoid(linear(x))\nh = z * linear(x)\nreturn linear(h)", GATED, "the state h, the code keeps none"),
+        ("z = sigmoid(linear(x))\nh = causal_conv(z * linear(x), 4)\nreturn linear(h)", GATED, "the state h"),
+        (QKV + "return linear(merge_heads(attention(q, k, v)))", STATE, "the code has a softmax"),
+        (QKV + "return linear(merge_heads(q * k * v))", STATE, "the state S, the code keeps none"),
+        ("u = linear(x)\nreturn linear(u * silu(linear(x)))", SHORT, "looks at earlier positions, the code at none"),
+        ("m = param(init=0.5)\nu = m * x\nreturn linear(tanh(linear(u)))", SHIFTED, "the code at none"),
+        ("m = linear(x)\nreturn linear(m)", ["m_t = 1/t sum_(s<=t) W_v x_s", "y_t = W_o m_t"], "the code at none"),
+    ],
+)
+def test_what_looks_at_no_past_or_has_a_softmax_of_its_own_is_named(sketch, equations, said):
+    candidate = from_sketch(sketch, card(*equations), "sketch", Provenance.OWN)
+    assert candidate.failure is not None
+    assert candidate.failure.check == "faithful"
+    assert said in candidate.failure.message
+
+
+@pytest.mark.parametrize(
+    ("sketch", "equations"),
+    [
+        (QKV + "return linear(merge_heads(causal_softmax(scores(q, k)) @ v))", ATTENTION),
+        ("c = linear(x)\nkeep = sigmoid(-linear(x))\nreturn linear(recur(keep, (1 - keep) * c))", GATED),
+        (QKV + "return linear(merge_heads(causal(q @ k.mT) @ v))", STATE),
+        ("g = linear(x)\nreturn linear(causal_conv(linear(x), 4) * g * sigmoid(g))", SHORT),
+        ("m = param(init=0.5)\nreturn linear(tanh(linear(x + (1 - m) * (shift(x) - x))))", SHIFTED),
+        (
+            "m = running_sum(linear(x)) / positions()\nreturn linear(m)",
+            ["m_t = 1/t sum_(s<=t) W_v x_s", "y_t = W_o m_t"],
+        ),
+    ],
+)
+def test_the_same_in_other_words_is_faithful(sketch, equations):
+    assert from_sketch(sketch, card(*equations), "sketch", Provenance.OWN).failure is None
+
+
+def test_a_norm_that_takes_no_mean_off_is_no_layer_norm():
+    rms = card("y_t = g * x_t / sqrt(mean(x_t^2) + eps), with a learned vector g", slot="norm")
+    failure = from_sketch("g = param(init=1.0)\nreturn g * layer_norm(x)", rms, "sketch", Provenance.OWN).failure
+    assert failure is not None
+    assert "takes the mean off" in failure.message
+    assert from_sketch("g = param(init=1.0)\nreturn g * rms_norm(x)", rms, "sketch", Provenance.OWN).failure is None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_read_of_any_notation_is_what_its_card_says(case):
+    made = [
+        {"name": name, "kind": "categorical", "domain": [value, 2 * value], "default": value}
+        for name, value in case.hyperparameters.items()
+    ]
+    data = {"name": "one", "slot": case.slot, "summary": "One", "equations": list(case.equations)}
+    candidate = from_equations(Card.from_mapping({**data, "hyperparameters": made}), Provenance.OWN)
+    assert candidate is not None
+    assert candidate.failure is None

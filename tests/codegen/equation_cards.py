@@ -526,3 +526,151 @@ def _(x, p):
 def _(x, p):
     g = torch.sigmoid(x @ p["W_g"].T + p["b_g"])
     return g * (x @ p["block"].T) + (1 - g) * x
+
+
+# -- words that say what signs mean, counts, and functions of an equation's own ----------------------------------------
+
+
+@case("a function in words", r"y = W_2 \sigma(W_1 x), where \sigma denotes the ReLU", slot="channel")
+def _(x, p):
+    return torch.relu(x @ p["W_1"].T) @ p["W_2"].T
+
+
+@case("a function by its name", r"y = W_2 \phi(W_1 x + b_1) + b_2, \quad \phi = \mathrm{GELU}", slot="channel")
+def _(x, p):
+    return F.gelu(x @ p["W_1"].T + p["b_1"]) @ p["W_2"].T + p["b_2"]
+
+
+@case("a power of a function", r"\phi(z) = z + 1", r"y = W_2 \phi(W_1 x)^2", slot="channel")
+def _(x, p):
+    return (x @ p["W_1"].T + 1).square() @ p["W_2"].T
+
+
+@case("a function as the output", r"\mathrm{SwiGLU}(x) = W_2 (\mathrm{Swish}(W x) \odot V x)", slot="channel")
+def _(x, p):
+    return (F.silu(x @ p["W"].T) * (x @ p["V"].T)) @ p["W_2"].T
+
+
+@case("a line of a program", "y = (F.silu(x @ W1) * (x @ W3)) @ W2", slot="channel")
+def _(x, p):
+    return (F.silu(x @ p["W_W1"].T) * (x @ p["W_W3"].T)) @ p["W_W2"].T
+
+
+@case("expectations", r"y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} * \gamma + \beta", slot="norm")
+def _(x, p):
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * p["gamma"] + p["beta"]
+
+
+@case(
+    "a variance by its sign", r"\mu = \frac{1}{D}\sum_{i=1}^{D} x_i",
+    r"\sigma^2 = \frac{1}{D}\sum_{i=1}^{D}(x_i-\mu)^2",
+    r"y = \gamma \odot \frac{x-\mu}{\sqrt{\sigma^2+\epsilon}} + \beta", slot="norm",
+)  # fmt: skip
+def _(x, p):
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * p["gamma"] + p["beta"]
+
+
+@case("RMS of one's own", r"\mathrm{RMS}(x) = \sqrt{\frac{1}{D}\sum_{i=1}^{D} x_i^2}",
+      r"y = g \odot x / \mathrm{RMS}(x)",
+      slot="norm")  # fmt: skip
+def _(x, p):
+    return p["g"] * rms(x)
+
+
+@case("a scalar in words", r"y = x + \alpha f(x), where f is the block and \alpha is a scalar initialised to 1",
+      slot="modulator")  # fmt: skip
+def _(x, p):
+    assert p["alpha"].numel() == 1
+    return x + p["alpha"] * (x @ p["block"].T)
+
+
+@case("a mean from position nought", r"m_t = \frac{1}{t+1} \sum_{s=0}^{t} W_v x_s", "y_t = W_o m_t")
+def _(x, p):
+    return (x @ p["W_v"].T).cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None] @ p["W_o"].T
+
+
+@case("a sum of the past", r"y_t = W_o \sum_{s=1}^{t-1} W_v x_s")
+def _(x, p):
+    return before((x @ p["W_v"].T).cumsum(1)) @ p["W_o"].T
+
+
+@case("a fading sum", r"y_t = W_o \sum_{s \le t} 0.9^{t-s} W_v x_s")
+def _(x, p):
+    return scan(torch.full_like(x, 0.9), x @ p["W_v"].T) @ p["W_o"].T
+
+
+@case(
+    "a window in words", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, each per head",
+    "y_t = W_o sum_s softmax_s(q_t . k_s / sqrt(d)) v_s, over the last w positions", heads=2, w=3,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = heads_of(x, p)
+    return merge(masked(q @ k.mT / q.shape[-1] ** 0.5, 3) @ v) @ p["W_o"].T
+
+
+@case(
+    "a softmax over all of a quotient", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, each per head",
+    "A_ts = softmax over s <= t of (q_t . k_s) / sqrt(d)", "y_t = W_o (sum_s A_ts v_s)", heads=2,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = heads_of(x, p)
+    return merge(masked(q @ k.mT / q.shape[-1] ** 0.5) @ v) @ p["W_o"].T
+
+
+@case(
+    "heads from one", "q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t, each per head",
+    "m_h = 2^{-8 h / H}, for h = 1, ..., H",
+    "y_t = W_o sum_(s<=t) softmax_s(q_t . k_s / sqrt(d) - m_h (t - s)) v_s", heads=2,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = heads_of(x, p)
+    place = torch.arange(x.shape[1])
+    slope = (2.0 ** -(4 * torch.tensor([1.0, 2.0]))).view(1, 2, 1, 1)
+    return merge(masked(q @ k.mT / q.shape[-1] ** 0.5 - slope * (place[:, None] - place)) @ v) @ p["W_o"].T
+
+
+@case(
+    "heads in a row", r"O_h = \mathrm{softmax}(Q_h K_h^\top/\sqrt{d}) V_h, causal",
+    r"Q_h = X W_q^h, K_h = X W_k^h, V_h = X W_v^h", r"Y = \mathrm{Concat}(O_1, \ldots, O_H) W_o", heads=2,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = (split(x @ p[f"W_{name}_per_head"].T, 2) for name in "qkv")
+    return merge(masked(q @ k.mT / q.shape[-1] ** 0.5) @ v) @ p["W_o"].T
+
+
+@case(
+    "attention as a function", r"\mathrm{Attention}(Q,K,V) = \mathrm{softmax}(QK^\top/\sqrt{d_k}) V",
+    "Q = X W_q, K = X W_k, V = X W_v", "Y = Attention(Q, K, V) W_o, causal",
+)  # fmt: skip
+def _(x, p):
+    q, k, v = (x @ p[f"W_{name}"].T for name in "qkv")
+    return masked(q @ k.mT / x.shape[-1] ** 0.5) @ v @ p["W_o"].T
+
+
+@case(
+    "delta rule by its error",
+    r"q_t, k_t, v_t = W_q x_t, \frac{W_k x_t}{\|W_k x_t\|}, W_v x_t, each per head",
+    r"\beta_t = \sigma(w_b^\top x_t), one number per head",
+    r"S_t = S_{t-1} + \beta_t (v_t - S_{t-1} k_t) k_t^\top", "y_t = W_o S_t q_t", heads=2,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = heads_of(x, p)
+    return merge(states(q, unit(k), v, delta=split(torch.sigmoid(x @ p["w_b"].T), 2))) @ p["W_o"].T
+
+
+@case(
+    "delta rule by its error, in columns",
+    r"q_t, k_t, v_t = W_q x_t, \frac{W_k x_t}{\|W_k x_t\|}, W_v x_t, each per head",
+    r"\beta_t = \sigma(w_b^\top x_t), one number per head",
+    r"S_t = S_{t-1} + \beta_t k_t (v_t - S_{t-1}^\top k_t)^\top", r"y_t = W_o S_t^\top q_t", heads=2,
+)  # fmt: skip
+def _(x, p):
+    q, k, v = heads_of(x, p)
+    return merge(states(q, unit(k), v, delta=split(torch.sigmoid(x @ p["w_b"].T), 2))) @ p["W_o"].T
+
+
+@case("two memories", r"m_t^{(1)} = 0.9 m_{t-1}^{(1)} + 0.1 x_t", r"m_t^{(2)} = 0.5 m_{t-1}^{(2)} + 0.5 x_t",
+      "y_t = W_1 m_t^{(1)} + W_2 m_t^{(2)}")  # fmt: skip
+def _(x, p):
+    slow, fast = (scan(torch.full_like(x, decay), (1 - decay) * x) for decay in (0.9, 0.5))
+    return slow @ p["W_1"].T + fast @ p["W_2"].T

@@ -147,7 +147,9 @@ class Draft:
         """Return the class, its forward pass returning `output`."""
         made = [f"self.{key} = {make()}" for key, make in self._modules.items()]
         forward = [*self.lines, f"return {output}"]
-        has_heads = self._heads and re.search(r"\b(heads|head_dim|inner)\b", "\n".join([*made, *forward])) is not None
+        written = "\n".join([*made, *forward])
+        has_heads = re.search(r"\bself\.heads\b", written) is not None  # values may be split by what they meet
+        has_heads |= self._heads and re.search(r"\b(heads|head_dim|inner)\b", written) is not None
         arguments = ["self", "d_model", *(["block"] if self.card.slot is Slot.MODULATOR else [])]
         arguments += [f"{item.name}={item.default!r}" for item in self.card.hyperparameters]
         if has_heads and "heads" not in self.hyperparameters:

@@ -109,6 +109,8 @@ def count(value: Value, name: str, least: int = 1) -> ast.expr:
     """
     node = of_kind(value, Kind.NUMBER, name).node
     if any(isinstance(item, ast.Name) for item in ast.walk(node)):
+        if any(isinstance(item, ast.Div) for item in ast.walk(node)):
+            node = ast.Call(ast.Name("int"), [node], [])  # half of an odd size, and what / makes of an even one
         return node  # over hyper-parameters, which have no value yet
     try:
         number: float | None = evaluate(node, {})

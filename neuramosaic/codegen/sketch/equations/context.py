@@ -84,5 +84,8 @@ class Known(Protocol):
     def is_gate(self, text: str) -> bool:
         """Whether an expression is a sigmoid or an exponential."""
 
+    def says(self, pattern: str) -> bool:
+        """Whether the equations, in one spelling, hold a pattern."""
+
     def once(self, what: str) -> None:
         """Say that something learned is used; twice would be two where the card has one."""

@@ -27,6 +27,10 @@ _IS_LEARNED = re.compile(
     rf"(?P<names>{_NAMES})\s+(?:is|are|being|:)?\s*(?:an?\s+|one\s+)?(?:learned|learnable|trained|trainable)\s+"
     rf"(?P<words>(?:[a-z][a-z-]*\s+){{0,3}}?)(?P<noun>{_NOUN})s?\b(?P<rest>[^;.]*(?:\.\d[^;.]*)*)"
 )
+_IS_SCALAR = re.compile(
+    rf"(?P<names>{_NAMES})\s*(?:,|\b(?:is|are|being)\b)\s*(?:an?|one)\s+(?P<words>)(?P<noun>scalar)s?\b"
+    r"(?P<rest>[^;.]*(?:\.\d[^;.]*)*)"
+)
 _IN_SPACE = re.compile(
     rf"(?P<names>{_NAMES})\s+in\s+R(?:\s*\^\s*(?:\{{(?P<braced>[^}}]*)\}}|\((?P<bracketed>[^)]*)\)|(?P<one>\w+)))?"
 )
@@ -76,9 +80,9 @@ def declared(equations: Iterable[str], names: Collection[str]) -> Declared:
     for equation in equations:
         text = normalised(equation)
         plain = re.sub(r"\s+in\s+[(\[]\s*-?\d[^)\]]*[)\]](?!\s*\^)|\s+in\s+R(?!\w|\s*\^)", " ", text)
-        for pattern in (_LEARNED, _IS_LEARNED):
+        for pattern in (_LEARNED, _IS_LEARNED, _IS_SCALAR):
             for match in pattern.finditer(plain):
-                _learned(found, match, names, is_behind=pattern is _IS_LEARNED)
+                _learned(found, match, names, is_behind=pattern is not _LEARNED)
         for match in _IN_SPACE.finditer(text):
             shape = match["braced"] or match["bracketed"] or match["one"] or "1"
             sizes = [size(part, names) for part in re.split(r"\s(?:x|\*)\s|,|\bx\b", shape)]

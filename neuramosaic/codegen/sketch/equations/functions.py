@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _LEARNED_SCALE = re.compile(
     r"\blearn(?:ed|able) (?:per-channel )?(?:scale|gain|weight)s?\b(?!\s+[a-z]+_|\s+[a-zA-Z]\b(?! ))"
 )
+_OVER_CHANNELS = frozenset("mean sum var rms std rms_norm layer_norm normalize norm".split())
+_OTHER_AXIS = re.compile(
+    r"\b(?:over|along|across|within|in|of)\s+(?:[\w<=]+\s+){0,3}?(?:positions?|time|sequence|steps|tokens|past|history|groups?|blocks?)\b"
+    r"|\bper (?:group|block)\b"
+)
 _SCALE_SIZE = re.compile(r"\bscales? of ([\w /*]+?) (?:elements|channels)")
 
 
@@ -37,6 +42,8 @@ def applied_function(meaning: Meaning, node: Call, context: Context) -> Term:
         return _softmax(meaning, node, context)
     if node.indices and not (set(node.indices) <= {Symbol("h"), Symbol("d"), Symbol("c")}):
         raise NotReadError(f"{node.name} with an index")
+    if name in _OVER_CHANNELS:
+        _over_channels(name, context)
     inside = replace(context, channels=name in ("mean", "sum", "var", "rms", "std"))
     terms = [meaning.term(item, inside) for item in node.arguments]
     for term in terms:
@@ -95,6 +102,16 @@ def _made(meaning: Meaning, name: str, terms: list[Term], value: Term, node: Cal
         case "block" if meaning.known.is_modulator:
             return Term(called("block", value), "sequence", value.place)
     raise NotReadError(f"{node.name} of {len(terms)} arguments")
+
+
+def _over_channels(name: str, context: Context) -> None:
+    """Refuse a function of all channels where words say that it is one of positions, or of groups of channels.
+
+    Raises:
+        NotReadError: If they do.
+    """
+    if said := _OTHER_AXIS.search(context.remark):
+        raise NotReadError(f"{name} `{said[0].strip()}`, which is not over all channels of a position")
 
 
 def _exp(made: Term, name: str, value: Term) -> Term:
@@ -188,7 +205,11 @@ def _softmax(meaning: Meaning, node: Call, context: Context) -> Term:
     if index and not context.key and index != context.query and len(index) == 1 and index in "sijul":
         inner = replace(context, key=index)
     value = meaning.term(node.arguments[0], inner)
-    window = sums.window_of(meaning, over, context) if isinstance(over, Over) else None
+    window = None
+    if isinstance(over, Over):
+        window = sums.window_of(meaning, over, context)
+    elif index and value.kind == "pair":
+        window = sums.window_in_words(meaning, context)
     if isinstance(over, Over) and over.high not in (None, Symbol(context.query)):
         raise NotReadError("a softmax that ends at another position")
     if value.kind == "pair":
@@ -199,6 +220,7 @@ def _softmax(meaning: Meaning, node: Call, context: Context) -> Term:
         return Term(called("exp", value), "sequence", "k", parts=(value,), role="softmax_k")
     if value.kind not in ("sequence", "vector") or (value.role == "numbers" and not value.kind == "vector"):
         raise NotReadError("a softmax of what has no channels")
+    _over_channels("softmax", context)
     if isinstance(node.arguments[0], Number):
         raise NotReadError("a softmax of a number")
     return value.written(called("softmax", value))

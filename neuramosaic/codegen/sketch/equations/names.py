@@ -21,6 +21,8 @@ FUNCTIONS = {
     "cumsum": "cumsum", "rms": "rms", "std": "std", "sum": "sum", "split": "split", "chunk": "split",
     "block": "block", "logcumsumexp": "logcumsumexp",
 }  # fmt: skip
+#: What follows a name whose square an equation defines, `sigma^2 = ...`.
+SQUARE = "_squared"
 #: Functions element by element, which a sketch has under the same name.
 ELEMENTWISE = frozenset(
     "sigmoid tanh relu gelu silu softplus elu exp log sqrt abs sin cos sign square logsigmoid log1p leaky_relu relu6 "
@@ -34,7 +36,12 @@ BEYOND = (
     r"|iterat\w*|stop\w*|random\w*|sampl\w*|stochastic\w*|dropout|dropped|complex|real part|imaginary|argmax|unless"
     r"|except|threshold|recursive\w*|sparse\w*|skipped|discard\w*|nested|interpolat\w*|spline|fft only|bidirectional"
     r"|non-causal|future|permut\w*|shuffle\w*|rotat\w*|positional|quantiz\w*|quantis\w*|rounded to|detach\w*"
-    r"|stop.gradient|normalised to|normalized to|clipped|clamped)\b"
+    r"|stop.gradient|normalised to|normalized to|clipped|clamped|followed by|passe[sd] through|fed (?:in)?to"
+    r"|keep(?:s|ing)?|kept|zeroed|set to (?:zero|0)|unit[- ](?:length|norm)|l2[- ]?normali[sz]ed|divided by|scaled by"
+    r"|after (?:an?|the)|heads (?:are )?(?:averaged|summed|added)"
+    r"|(?:even|odd|every second|every other) \w+|shared (?:across|by|among) (?:all )?channels"
+    r"|for each (?:half|quarter|part|group) of"
+    r"|starts? (?:at|from|with) (?:an?|the))\b|[*@]\s+(?:is|denotes|stands for|means)\b(?![^,;]*(?:element|product))"
 )
 
 
@@ -42,6 +49,8 @@ def function(name: str) -> str | None:
     """Return what a sketch calls a function of equations, or None if there is none of this name."""
     if name == "LN":
         return "layer_norm"
+    if name == "E":
+        return "mean"
     if name == "RMS":
         return "rms"
     return FUNCTIONS.get(name.lower())

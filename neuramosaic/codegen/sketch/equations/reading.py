@@ -7,12 +7,13 @@ import re
 from dataclasses import replace
 
 from neuramosaic.codegen.sketch.equations.context import Context
-from neuramosaic.codegen.sketch.equations.declared import declared, size
+from neuramosaic.codegen.sketch.equations.declared import declared
 from neuramosaic.codegen.sketch.equations.meaning import Meaning
-from neuramosaic.codegen.sketch.equations.names import function
+from neuramosaic.codegen.sketch.equations.names import ELEMENTWISE, SQUARE, function
 from neuramosaic.codegen.sketch.equations.products import weights_of
+from neuramosaic.codegen.sketch.equations.sizes import POSITIONS, Sizes, defined_name
 from neuramosaic.codegen.sketch.equations.statements import defined_words, statements
-from neuramosaic.codegen.sketch.equations.states import has_before, recurrence
+from neuramosaic.codegen.sketch.equations.states import has_before, is_before, recurrence
 from neuramosaic.codegen.sketch.equations.syntax import (
     Call,
     Joined,
@@ -25,26 +26,17 @@ from neuramosaic.codegen.sketch.equations.syntax import (
     walk,
 )
 from neuramosaic.codegen.sketch.equations.terms import Term
-from neuramosaic.codegen.sketch.equations.tokens import NotReadError
+from neuramosaic.codegen.sketch.equations.tokens import LONGEST, NotReadError, normalised
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
 
-_POSITIONS = frozenset(["t", "i", "n", "s", "j", "tau", "m"])
 _OUTPUTS = ("y", "Y", "out", "output", "o", "O")
 _PER_HEAD = re.compile(
     r"\b(?:per|each|every) (?:attention )?head\b|\bhead by head\b|\binto (?:\w+ )?heads\b|\bfor head\b|\bof head\b"
 )
-_NUMBER_PER_HEAD = re.compile(
-    r"\b(?:one|a) (?:number|scalar|value|gate) (?:per|for each|for every) head|\bscalar per head"
+_FUNCTION_SAID = re.compile(
+    r"\b(?P<name>sigma|phi|psi|varphi|act|f|g)\s+(?:is|denotes|means|being|stands for)\s+(?P<words>(?:[\w-]+ ?){1,4})"
 )
-_HIDDEN = re.compile(
-    r"\b(?:with|of|has|have|,)\s+([\w */+()\\]+?) hidden (?:units|elements|channels|features|size|dimensions)"
-)
-_ELEMENTS = re.compile(
-    r"(?:each of|each with|with|has|have|of|,)\s+([\w */+()]+?) (?:elements|units|channels|features)(?! per (?!head))"
-)
-_TAPS = re.compile(r"(\d+)[- ]taps?|kernel (?:size |of |width )?(\d+)|width (\d+)|last (\d+) (?:positions|tokens)")
-_EXPANSIONS = ("expansion", "expand", "ratio", "mult", "multiplier", "hidden_mult", "expansion_factor")
 _SIZE_NAMES = ("d", "hd", "d_h", "d_k", "d_v", "d_head", "D", "K_size")
 
 
@@ -75,14 +67,13 @@ class _Definition:
         self.statement, self.left, self.right, self.part = statement, left, right, part
 
 
-class _Reading:
+class _Reading(Sizes):
     def __init__(self, card: Card) -> None:
-        self.hyperparameters = frozenset(item.name for item in card.hyperparameters)
+        hyperparameters = frozenset(item.name for item in card.hyperparameters)
+        text = "\n".join([card.summary, *card.equations])
+        super().__init__(hyperparameters, declared(card.equations, hyperparameters), text)
         self.is_modulator = card.slot is Slot.MODULATOR
-        self._text = "\n".join([card.summary, *card.equations])
-        self.has_heads = "heads" in self.hyperparameters
         words = defined_words(card.equations) | self.hyperparameters
-        self.declared = declared(card.equations, self.hyperparameters)
         words |= {name.split("_")[0] for name in self.declared.kinds}
         self._definitions: dict[str, list[_Definition]] = {}
         self._functions: dict[str, tuple[tuple[str, ...], Node]] = {}
@@ -95,14 +86,18 @@ class _Reading:
         self._parameters: dict[str, Term] = {}
         self._normalised: set[str] = set()
         self._gates: set[str] = set()
-        self._maps: dict[str, str | None] = {}
         self._last = ""
+        self._order: list[Statement] = []
         for equation in card.equations:
             for statement in statements(equation, words):
                 self._take(statement)
+        self._check_order()
+        self._functions_in_words()
+        self._spelt = "\n".join(normalised(equation) for equation in card.equations)
         self._meaning = Meaning(self)
 
     def _take(self, statement: Statement) -> None:
+        self._order.append(statement)
         if statement.parameters:
             name = statement.left[0]
             assert isinstance(name, Symbol)
@@ -118,6 +113,13 @@ class _Reading:
         for left, right in zip(statement.left, rights, strict=True):
             if isinstance(left, Joined):
                 self._cut(statement, tuple(item for item in left.items if isinstance(item, Symbol)), right)
+            elif isinstance(left, Symbol) and isinstance(right, Symbol) and self._names_function(left, right):
+                continue
+            elif isinstance(left, Call) and left.name == "square" and isinstance(left.arguments[0], Symbol):
+                root = left.arguments[0]  # sigma^2 = ...
+                squared = Symbol(root.name + SQUARE, root.indices)
+                self._define(_Definition(statement, squared, right))
+                self._define(_Definition(statement, root, Call("sqrt", (), (squared,))))
             elif isinstance(left, Call) and isinstance(left.arguments[0], Symbol):  # log a = ...
                 self._define(_Definition(statement, left.arguments[0], Call("exp", (), (right,))))
             elif isinstance(left, Symbol):
@@ -128,13 +130,55 @@ class _Reading:
             else:
                 raise NotReadError("a left side that is no name")
 
+    def _check_order(self) -> None:
+        """Refuse a name that is defined twice and used in between, where it is what it was first.
+
+        Raises:
+            NotReadError: If there is one.
+        """
+        for name, found in self._definitions.items():
+            if len(found) < 2:
+                continue
+            own = [place for place, item in enumerate(self._order) if any(item is one.statement for one in found)]
+            between = [item for place, item in enumerate(self._order) if own[0] < place < own[-1] and place not in own]
+            symbols = (item for one in between for part in one.right for item in walk(part))
+            if any(isinstance(item, Symbol) and item.name == found[0].left.name for item in symbols):
+                raise NotReadError(f"{name}, which is used before it is defined once more")
+
+    def _names_function(self, left: Symbol, right: Symbol) -> bool:
+        """Whether `sigma = GELU` says which function a symbol is; takes it if so."""
+        if function(right.name) is None or right.indices or left.indices or right.name in self._definitions:
+            return False
+        self._functions[left.name] = (("z",), Call(right.name, (), (Symbol("z"),)))
+        return True
+
+    def _functions_in_words(self) -> None:
+        """Take what words say of the function that a symbol is: `where sigma is the GELU`.
+
+        Raises:
+            NotReadError: If they say one that is not known.
+        """
+        for said in _FUNCTION_SAID.finditer(normalised(self._text.replace("\n", " ; ")[:LONGEST])):
+            name, words = said["name"], said["words"].split()
+            if name in self._functions or name in self._definitions:
+                continue
+            known = next((word for word in words if function(word) in ELEMENTWISE), None)
+            if known is not None:
+                self._functions[name] = (("z",), Call(known, (), (Symbol("z"),)))
+            elif name in ("sigma", "phi", "psi", "varphi") and "learned" not in words and "number" not in words:
+                raise NotReadError(f"{name}, which is said to be {' '.join(words)}")
+
+    def says(self, pattern: str) -> bool:
+        """Whether the equations, in one spelling, hold a pattern."""
+        return re.search(pattern, self._spelt) is not None
+
     def _cut(self, statement: Statement, parts: tuple[Symbol, ...], right: Node) -> None:
         for place, part in enumerate(parts):
             self._define(_Definition(statement, part, right, (place, len(parts))))
-        self._groups[" ".join(_key(part) for part in parts)] = (statement, right, parts)
+        self._groups[" ".join(defined_name(part) for part in parts)] = (statement, right, parts)
 
     def _define(self, definition: _Definition) -> None:
-        name = _key(definition.left)
+        name = defined_name(definition.left)
         if name in self.hyperparameters or (name in _SIZE_NAMES and _is_size(definition.right)):
             return
         self._definitions.setdefault(name, []).append(definition)
@@ -147,6 +191,8 @@ class _Reading:
         name = next((item for item in _OUTPUTS[:2] if item in self._definitions), "")
         if not name:
             name = next((item for item in _OUTPUTS if item == self._last), self._last)
+        if not name and not self._definitions:
+            name = self._output_function()
         if not name:
             raise NotReadError("no equation that says what the output is")
         if not self.has_heads and not re.search(r"\bheads?\b", self._text):
@@ -157,9 +203,21 @@ class _Reading:
         last = self._lines.pop() if self._lines and self._lines[-1].startswith(f"{name} = ") else None
         self._lines.append(f"return {last.split(' = ', 1)[1] if last else ast.unparse(term.node)}")
         used = "\n".join(self._lines)
-        if self._lines[0] == "heads = 1" and not re.search(r"scan|attention|scores|heads\(|per_head|head_dim", used):
+        if self._lines[0] == "heads = 1" and not re.search(
+            r"scan|attention|scores|heads\(|per_head|head_dim|causal\(|causal_softmax|distance", used
+        ):
             self._lines = self._lines[1:]
         return self._lines
+
+    def _output_function(self) -> str:
+        """Define the output as the last function of x alone, `FFN(x) = ...`; nothing if there is none."""
+        alone = [name for name, (parameters, _) in self._functions.items() if parameters in (("x",), ("X",))]
+        if not alone:
+            return ""
+        _, body = self._functions[alone[-1]]
+        left = Symbol("y")
+        self._define(_Definition(Statement((left,), (body,)), left, body))
+        return "y"
 
     # -- what meanings ask for -----------------------------------------------------------------------------------------
 
@@ -209,7 +267,14 @@ class _Reading:
         if definition.part is not None:
             return self._cut_part(definition, context)
         right = definition.right
+        labels = {defined_name(definition.left)} | {
+            defined_name(item)
+            for item in walk(right)
+            if isinstance(item, Symbol) and is_before(item, definition.left.name, context.query)
+        }
         if has_before(right, definition.left.name, context.query):
+            if len(labels) > 1:
+                raise NotReadError(f"{name}, a state of several that have one name")
             self._versions.pop(name, None)
             term = recurrence(self._meaning, definition.left.name, right, context)
         else:
@@ -246,7 +311,7 @@ class _Reading:
             parts for _, right, parts in self._groups.values()
             if right is definition.right and definition.left in parts
         )  # fmt: skip
-        names = [_python_name(_key(part), self.hyperparameters) for part in parts]
+        names = [_python_name(defined_name(part), self.hyperparameters) for part in parts]
         whole = self._meaning.term(definition.right, replace(context, whole=True))
         if whole.kind != "sequence" or whole.role == "numbers":
             raise NotReadError("a value that cannot be cut into parts")
@@ -257,12 +322,12 @@ class _Reading:
             if context.per_head:
                 self._lines.append(f"{written} = split_heads({written})")
                 term = replace(term, heads=True)
-            made[_key(part)] = term
-            self._made[_key(part), len(self._definitions[_key(part)]) - 1] = term
-        return made[_key(definition.left)]
+            made[defined_name(part)] = term
+            self._made[defined_name(part), len(self._definitions[defined_name(part)]) - 1] = term
+        return made[defined_name(definition.left)]
 
     def _context(self, definition: _Definition) -> Context:
-        places = [item.name for item in definition.left.indices if isinstance(item, Symbol) and item.name in _POSITIONS]
+        places = [item.name for item in definition.left.indices if isinstance(item, Symbol) and item.name in POSITIONS]
         remark = definition.statement.remark
         of_head = Symbol("h") in definition.left.indices or _PER_HEAD.search(remark) is not None
         indexed = bool(places) or any(
@@ -305,101 +370,6 @@ class _Reading:
         made = Term(ast.Name(written), {"number": "number", "per_head": "per_head"}.get(kind, "vector"))
         self._parameters[name] = made
         return made
-
-    def map_size(self, name: str, context: Context, from_right: bool, is_outer: bool) -> str | None:
-        """Return the size that a map is said to have."""
-        if name not in self._maps:
-            self._maps[name] = self._said_size(name, context, from_right, is_outer)
-        return self._maps[name]
-
-    def _said_size(self, name: str, context: Context, from_right: bool, is_outer: bool) -> str | None:
-        bare = name.removesuffix("_per_head")
-        own = next((sizes for key, sizes in self.declared.sizes.items() if _map_key(key) == bare), None)
-        if own is not None:
-            said = own[-1] if from_right else own[0]
-            return "inner" if self.has_heads and said == "head_dim" and not name.endswith("_per_head") else said
-        remark = context.remark
-        statement = context.statement
-        left = statement.left[0] if statement is not None and len(statement.left) == 1 else None
-        if isinstance(left, Symbol) and not context.depth and not context.bound:
-            if self.declared.kinds.get(_key(left)) == "unknown":
-                raise NotReadError(f"{left.name}, of a size that nothing says")
-            if len(of_left := self.declared.sizes.get(_key(left), ())) == 1:  # h in R^{4D}
-                return of_left[0].replace("head_dim", "inner") if self.has_heads else of_left[0]
-        if _NUMBER_PER_HEAD.search(remark):
-            return "heads" if self.has_heads else "1"
-        for place in range(len(remark)):
-            hidden = _HIDDEN.match(remark, place)
-            if hidden and (found := size(hidden[1], self.hyperparameters)):
-                return found if context.depth or not is_outer else None
-        elements = self._elements(remark)
-        if elements and not context.depth:
-            found = elements
-            if statement is not None:
-                count = (
-                    next((len(item.items) for item in statement.left if isinstance(item, Joined)), 1)
-                    if statement
-                    else 1
-                )
-                found = found.replace("head_dim", "inner") if self.has_heads else found
-                return found if count == 1 else f"{count} * {found}"
-        if statement is not None and any(isinstance(item, Joined) for item in statement.left):
-            count = next(len(item.items) for item in statement.left if isinstance(item, Joined))
-            return f"{count} * inner" if context.per_head else f"{count} * d_model"
-        if statement is not None and len(statement.right) == 1 < len(statement.left):
-            return f"{len(statement.left)} * " + ("inner" if context.per_head else "d_model")
-        if bare[:1].islower():
-            return "heads" if self.has_heads else "1"
-        return self._unsaid(context)
-
-    def _elements(self, remark: str) -> str | None:
-        """Return the number of elements that a remark says a value has."""
-        for place in range(len(remark)):
-            said = _ELEMENTS.match(remark, place)
-            if said and (found := size(said[1], self.hyperparameters)):
-                return found if re.search(r"\blearn(?:ed|able)\b[^;]*$", remark[:place]) is None else None
-        return None
-
-    def _unsaid(self, context: Context) -> str | None:
-        """Return the size of a hidden map where the card has a hyper-parameter for it and says no more."""
-        named = [item for item in _EXPANSIONS if item in self.hyperparameters]
-        if not named or re.search(rf"\b{named[0]}\b", self._text):
-            return None
-        is_output = (
-            any(isinstance(item, Symbol) and item.name in ("y", "Y") for item in context.statement.left)
-            if (context.statement)
-            else False
-        )
-        return None if is_output and not context.depth else f"{named[0]} * d_model"
-
-    def taps(self, context: Context) -> ast.expr | None:
-        """Return the number of taps that a convolution without one has."""
-        named = [
-            item for item in ("kernel", "taps", "width", "kernel_size", "conv_width") if item in self.hyperparameters
-        ]
-        if named:
-            return ast.Name(named[0])
-        said = _TAPS.search(context.remark) or _TAPS.search(self._text)
-        return ast.Constant(int(next(item for item in said.groups() if item))) if said else None
-
-
-def _key(symbol: Symbol) -> str:
-    """Return the name of what a left side defines: without its positions."""
-    labels = []
-    for item in symbol.indices:
-        if isinstance(item, Symbol) and (item.name in _POSITIONS or item.name in ("h", "d", "c")):
-            continue
-        if isinstance(item, Symbol):
-            labels.append(item.name)
-        elif isinstance(item, Number):
-            labels.append(item.text)
-        elif not isinstance(item, Operation):
-            raise NotReadError(f"{symbol.name} with an index that is no name")
-    return "_".join([symbol.name, *labels])
-
-
-def _map_key(key: str) -> str:
-    return key if re.fullmatch(r"[WUV](?:_\w+)?|[wu]_\w+", key) else f"W_{key}"
 
 
 def _is_size(node: Node) -> bool:

@@ -15,6 +15,7 @@ from neuramosaic.codegen.sketch.equations.syntax import (
     Minus,
     Node,
     Number,
+    Operation,
     Statement,
     Symbol,
 )
@@ -37,6 +38,7 @@ _AFTER = frozenset(
 _BOUNDARY = frozenset([",", ";", ".", ":", "\\\\", "where", "with", "and", "constant", "let", "Let", "then", "(", "]"])
 _SIGN = re.compile(r"(?<![<>=!]):?=(?!=)")
 _INDEX = re.compile(r"[_^]\{[^{}]*\}|_\([^()]*\)|(?<=\w)[\[(][^\])]*[\])]|[_^]\w+|'")
+_NAMED = re.compile(r"\\(?:mathrm|operatorname\*?|text|mathsf)\s*\{\s*([A-Z]\w+)\s*\}")
 #: Characters before a sign in which what it defines stands.
 _REACH = 160
 
@@ -44,7 +46,8 @@ _REACH = 160
 def defined_words(equations: Iterable[str]) -> set[str]:
     """Return the words that equations define, so that they are no prose elsewhere."""
     words: set[str] = set()
-    for text in equations:
+    for equation in equations:
+        text = _NAMED.sub(r"\1", equation)
         for sign in _SIGN.finditer(text):
             before = _INDEX.sub("", text[max(0, sign.start() - _REACH) : sign.start()])
             for place, item in enumerate(reversed(re.split(r"[,;]", before))):
@@ -157,6 +160,9 @@ class _Reader:
             parser.take()
             return Call("log", (), (self._defined(),))
         name = parser._factor() if sign.lower() != "f" or parser.peek(1) != "(" else Symbol(parser.take().text)
+        if isinstance(name, Operation) and name.sign == "^" and name.right == Number("2"):  # sigma^2 = ...
+            if isinstance(name.left, Symbol):
+                return Call("square", (), (name.left,))
         if not isinstance(name, Symbol):
             raise NotReadError("no name")
         if parser.peek() == "(":  # phi(z) = ...

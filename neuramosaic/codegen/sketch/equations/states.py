@@ -48,6 +48,7 @@ def recurrence(meaning: Meaning, name: str, right: Node, context: Context) -> Te
         for item in walk(right)
     ):
         raise NotReadError(f"{name}, defined by more than the state before")
+    right = _by_projection(right, name, context.query)
     old: list[list[Node]] = []
     new: list[Node] = []
     _collect(right, [], False, old, new, name, context.query)
@@ -77,6 +78,41 @@ def recurrence(meaning: Meaning, name: str, right: Node, context: Context) -> Te
     node = called("recur", decay, total)
     return Term(called("split_heads", node) if heads and total.role != "numbers" else node, "sequence", "q",
                 heads=heads, role=total.role)  # fmt: skip
+
+
+def _by_projection(right: Node, name: str, query: str) -> Node:
+    """Return `S + b (v - S k) k^T` as `S (I - b k k^T) + b v k^T`, and the same of rows; anything else as it is."""
+    if not (isinstance(right, Operation) and right.sign == "+" and is_before(right.left, name, query)):
+        return right
+    factors = _factors(right.right)
+    errors = [item for item in factors if has_before(item, name, query)]
+    if len(errors) != 1 or len(factors) < 2:
+        return right
+    place, error = factors.index(errors[0]), errors[0]
+    is_row = isinstance(error, Transpose)
+    inner = error.inner if isinstance(error, Transpose) else error
+    other = place + (-1 if is_row else 1)
+    if not 0 <= other < len(factors) or not (isinstance(inner, Operation) and inner.sign == "-"):
+        return right
+    key = factors[other] if is_row else getattr(factors[other], "inner", None)
+    read = _factors(inner.right)
+    state = read[0].inner if is_row and isinstance(read[0], Transpose) else read[0]
+    if is_row != isinstance(read[0], Transpose) or not is_before(state, name, query) or read[1:] != [key]:
+        return right
+    assert isinstance(key, Node)
+    strength = [item for at, item in enumerate(factors) if at not in (place, other)]
+    erased = _side([*strength, key, Transpose(key)])
+    kept = Operation("-", Symbol("I"), erased)
+    if is_row:
+        return Operation("+", Operation("side", kept, state), _side([*strength, key, Transpose(inner.left)]))
+    return Operation("+", Operation("side", state, kept), _side([*strength, inner.left, Transpose(key)]))
+
+
+def _side(factors: list[Node]) -> Node:
+    made = factors[0]
+    for factor in factors[1:]:
+        made = Operation("side", made, factor)
+    return made
 
 
 def _collect(
@@ -205,6 +241,6 @@ def decays(name: str, right: Node, query: str = "t") -> list[Node] | None:
     if not has_before(right, name, query):
         return None
     old: list[list[Node]] = []
-    _collect(right, [], False, old, [], name, query)
+    _collect(_by_projection(right, name, query), [], False, old, [], name, query)
     factors = [factor for factors in old for factor in factors if _projector(factor) is None]
     return [factor for factor in factors if factor != Number("1")]

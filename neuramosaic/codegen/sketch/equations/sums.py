@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from neuramosaic.codegen.sketch.equations.context import Context
     from neuramosaic.codegen.sketch.equations.meaning import Meaning
 
+_LAST = re.compile(r"\bthe last (\w+) (?:positions|tokens|steps)\b")
+_WINDOW = re.compile(
+    r"(?<!all )(?<!all the )\b(?:(?:window|recent|nearby)(?: \w+)?|(?:preceding|previous|last) \w+) "
+    r"(?:positions|tokens|steps)\b"
+)
 _MOST_TERMS = 8
 _POSITIONS = ("s", "j", "i", "tau", "u", "l", "r", "m", "n")
 
@@ -34,6 +40,13 @@ def is_over_positions(node: Over, context: Context) -> bool:
 
 def over_positions(meaning: Meaning, node: Over, context: Context) -> Term:
     """Return a sum over positions."""
+    before = Operation("-", Symbol(context.query), Number("1"))
+    is_past = (node.high == before and not node.high_open) or (node.high == Symbol(context.query) and node.high_open)
+    if is_past and node.low in (None, Number("0"), Number("1")):  # a running sum, one position before
+        term, window = summand(meaning, replace(node, high=Symbol(context.query), high_open=False), context)
+        if window is None and term.kind == "sequence" and term.place == "k":
+            total = summed(term, None)
+            return replace(total, node=called("shift", total))
     term, window = summand(meaning, node, context)
     return summed(term, window)
 
@@ -55,7 +68,7 @@ def window_of(meaning: Meaning, node: Over, context: Context) -> ast.expr | None
     if isinstance(low, Call) and low.name.lower() == "max":
         low = next((item for item in low.arguments if not isinstance(item, Number)), low)
     if low is None or (isinstance(low, Number) and low.text in ("0", "1")):
-        return None
+        return window_in_words(meaning, context)
     extra = 0 if node.low_open else 1
     if isinstance(low, Operation) and low.sign == "+" and isinstance(low.right, Number):  # t - w + 1
         extra -= int(low.right.text)
@@ -67,6 +80,22 @@ def window_of(meaning: Meaning, node: Over, context: Context) -> ast.expr | None
         if size.kind == "number":
             return size.node if not extra else ast.BinOp(size.node, ast.Add(), ast.Constant(extra))
     raise NotReadError("a sum that begins at a place that is not known")
+
+
+def window_in_words(meaning: Meaning, context: Context) -> ast.expr | None:
+    """Return how many positions the words behind a sum say that it goes over, the present among them; None if all.
+
+    Raises:
+        NotReadError: If they speak of a window and do not say how many.
+    """
+    if said := _LAST.search(context.remark):
+        if said[1].isdigit():
+            return ast.Constant(int(said[1]))
+        if said[1] in meaning.known.hyperparameters:
+            return ast.Name(said[1])
+    if said := said or _WINDOW.search(context.remark):
+        raise NotReadError(f"`{said[0]}`, a window without its size or its bounds")
+    return None
 
 
 def summed(term: Term, window: ast.expr | None) -> Term:
@@ -152,6 +181,10 @@ def over_taps(meaning: Meaning, node: Over, context: Context) -> Term | None:
     value = replace(value, node=source, place="q")
     if len(weights) > 1:
         raise NotReadError("a convolution with several weights")
+    if weights and isinstance(weights[0], Symbol):
+        kinds = {meaning.known.declared.kinds.get(key) for key in (weights[0].name, f"{weights[0].name}_{node.index}")}
+        if kinds & {"number", "per_head"}:
+            raise NotReadError("a convolution with one number for each tap")
     steps_apart = [ast.Constant(dilation)] if dilation != 1 else []
     if not weights:
         if dilation != 1:

@@ -100,6 +100,8 @@ def normalised(text: str) -> str:
     text = _SILENT.sub(" ", text.replace("\\\\", " \ue000 "))
     for _ in range(3):
         text = _TRANSPARENT.sub(lambda found: found[1] or found[2], text)
+    text = re.sub(r"\\(?:mathrm|operatorname\*?)\s*\{\s*([A-Z]\w+)\s*\}\s*(?=[(\[])", r" \1", text)
+    text = re.sub(r"\b(?:F|torch|jnp|np|nn\.functional|jax\.nn)\.(?=[a-z_]+\()", "", text)
     text = _WORDS.sub(lambda found: " " + re.sub(r"(?<=\w)-(?=\w)", "_", found[1]) + " ", text)
     text = _ACCENT.sub(_accent, text)
     text = re.sub(r"\\([A-Za-z]+|\|)", _command, text)
