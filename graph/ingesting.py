@@ -28,6 +28,7 @@ from knowledge.chunking import passages as passages_of
 from knowledge.fetching import file_paper
 from knowledge.papers import Document, Paper, PaperError, Passage
 from knowledge.reading import read_pdf
+from knowledge.shelf import Added
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
 from neuramosaic.errors import NeuraMosaicError, SandboxError
@@ -50,8 +51,8 @@ class PaperLibrary(Protocol):
     def search(self) -> Search:
         """How passages are found."""
 
-    def add(self, paper: Paper, passages: Sequence[Passage]) -> object:
-        """Add a paper; adding it again changes nothing."""
+    def add(self, paper: Paper, passages: Sequence[Passage], *, anew: bool = False) -> Added:
+        """Add a paper; adding it again changes nothing, unless its passages are to be made anew."""
 
     def papers(self) -> list[Paper]:
         """Return the papers."""
@@ -142,7 +143,14 @@ class _Run:
             return self._told(record, error, say)
         record = replace(record, paper=paper.id, title=plain(paper.title, 300), pages=paper.pages)
         try:
-            added = document is not None and bool(self._desk.library.add(paper, passages_of(document, paper.id)))
+            done = Added.PRESENT
+            if document is not None:
+                done = self._desk.library.add(paper, passages_of(document, paper.id), anew=self._desk.again)
+            if done is Added.OLDER:  # its passages are not there, and what was found in the newer one holds
+                message = f"a newer version is there; this one, version {paper.version}, is not taken"
+                say(message)
+                return replace(record, status="known", message=message)
+            added = bool(done)
             held = self._desk.library.passages(paper.id)
             record = replace(record, chunks=len(held), status="unfinished")
             say(f"{paper.pages} pages, {len(held)} passages{'' if added else ', known already'}")
@@ -181,7 +189,11 @@ class _Run:
         paper = file_paper(kept, document, known=source.paper)
         if source.paper is None:
             assert source.file is not None
-            paper = self._own_id(replace(paper, origin=plain(source.file.name, 200)), say)
+            title = document.title or source.file.stem  # the copy is called after its content
+            paper = self._own_id(replace(paper, title=title, origin=plain(source.file.name, 200)), say)
+        if indexed is not None and indexed.id != paper.id:
+            say(f"the same file is there as {indexed.id}")
+            paper = indexed
         return sha256, document, paper
 
     def _own_id(self, paper: Paper, say: Callable[[str], None]) -> Paper:

@@ -15,7 +15,7 @@ from graph.ingesting import Desk, ingest
 from graph.readings import Readings
 from knowledge.embedding import HashingEmbedder
 from knowledge.library import Library
-from knowledge.papers import Paper, PaperError
+from knowledge.papers import ARXIV, Paper, PaperError
 from neuramosaic.components.card import Card
 from neuramosaic.store.components import workspace_catalogue
 from neuramosaic.store.ledger import Ledger
@@ -284,6 +284,30 @@ def test_a_file_with_the_id_of_another_is_kept_apart(lab, paper, tmp_path):
     assert record.paper.startswith("file-")
     assert lab.library.passages(ID) == before
     assert {item.id for item in lab.library.papers()} == {ID, record.paper}
+
+
+def test_a_file_that_is_there_under_another_id_is_that_paper(lab, tmp_path):
+    unmarked = make_pdf(tmp_path / "copy.pdf", mark="")
+    (record,) = lab.take(unmarked, llm=False)
+    lab.server = Server([Paper(ID, TITLE, arxiv_id=ID, version=2, origin=f"{ARXIV}{ID}v2")], {ID: unmarked})
+    (again,) = lab.take(f"{ID}v2", again=True, llm=False)
+    assert again.paper == record.paper
+    assert again.paper.startswith("file-")
+    assert again.chunks == record.chunks
+    assert again.done
+    assert len(lab.library.papers()) == 1
+
+
+def test_an_older_version_is_not_taken_and_said_so(lab, paper, tmp_path):
+    other = make_pdf(tmp_path / "v1.pdf", title="An Older Title")
+    new, old = (Paper(ID, TITLE, arxiv_id=ID, version=number, origin=f"{ARXIV}{ID}v{number}") for number in (2, 1))
+    lab.server = Server([new], {ID: paper})
+    lab.take(f"{ID}v2", llm=False)
+    lab.server = Server([old], {ID: other})
+    (record,) = lab.take(f"{ID}v1")
+    assert (record.status, record.message.partition(";")[0]) == ("known", "a newer version is there")
+    assert lab.asked() == []
+    assert lab.library.paper(ID).version == 2
 
 
 # -- what ends early, and goes on --------------------------------------------------------------------------------------
