@@ -16,7 +16,7 @@ from agents.llm.base import BudgetSpentError, MalformedError, ModelError, Trunca
 from agents.llm.client import LanguageModel
 from agents.paper_reader.evidence import Search
 from agents.paper_reader.findings import PaperFindings
-from agents.paper_reader.kinship import KnownIdea, TextEmbedder
+from agents.paper_reader.kinship import KnownIdea, Remembered, TextEmbedder
 from agents.paper_reader.plain import plain
 from agents.paper_reader.reader import PaperReader
 from graph.ingest_record import IngestRecord, Status, outcome_of, proposal_of, why_not
@@ -56,6 +56,9 @@ class PaperLibrary(Protocol):
 
     def papers(self) -> list[Paper]:
         """Return the papers."""
+
+    def with_file(self, sha256: str) -> Paper | None:
+        """Return the paper whose PDF has this content, or None."""
 
     def passages(self, paper: str) -> list[Passage]:
         """Return the passages of a paper."""
@@ -119,6 +122,7 @@ class _Run:
         self._model: LanguageModel | None = None
         self._workshop: Workshop | None = None
         self._server: PaperServer | None = None
+        self._embedder = None if desk.embedder is None else Remembered(desk.embedder)
         self._ended = ""  # why nobody is asked any more
 
     def server(self) -> PaperServer:
@@ -179,7 +183,7 @@ class _Run:
             file = self.server().download(source.paper, self._readings.folder / DOWNLOADS)
         name = plain(source.ref, 120)
         sha256 = self._readings.content(file, name)
-        indexed = next((item for item in self._desk.library.papers() if item.sha256 == sha256), None)
+        indexed = self._desk.library.with_file(sha256)
         found = self._readings.find(sha256)
         if indexed is not None and found is not None and found.paper == indexed.id and self._suffices(found):
             return sha256, None, indexed
@@ -277,14 +281,14 @@ class _Run:
     ) -> PaperFindings:
         """Ask what a paper describes. By its id alone or without a model it is told at once."""
         desk = self._desk
-        reader = PaperReader(None, ideas=desk.ideas, embedder=desk.embedder)
+        reader = PaperReader(None, ideas=desk.ideas, embedder=self._embedder)
         without = reader.read(paper, document, held, desk.library.search, known)
         if desk.model is None or without.relation == "same":
             return without
         model = self._asked()
         say(f"asking {model.provider.model} what it describes")
         ledger = None if desk.again else Ledger(self._store)
-        reader = PaperReader(model, ideas=desk.ideas, embedder=desk.embedder, ledger=ledger)
+        reader = PaperReader(model, ideas=desk.ideas, embedder=self._embedder, ledger=ledger)
         return reader.read(paper, document, held, desk.library.search, known)
 
     # -- what it brings ------------------------------------------------------------------------------------------------

@@ -90,6 +90,24 @@ class TextEmbedder(Protocol):
         """Return the vectors of texts, shape `(n, dimension)`."""
 
 
+class Remembered:
+    """An embedder that embeds each text once: what is known is compared with every paper anew.
+
+    Args:
+        embedder: Makes the vectors.
+    """
+
+    def __init__(self, embedder: TextEmbedder) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of texts, shape `(n, dimension)`."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        self._vectors |= dict(zip(missing, self._embedder.embed(missing), strict=True)) if missing else {}
+        return np.stack([self._vectors[text] for text in texts])
+
+
 class Kinship:
     """The components and ideas that a paper's component is compared with.
 

@@ -253,7 +253,7 @@ class PaperReader:
 
 
 def _believed(paper: Paper, kinship: Kinship, text: str, told: list[str]) -> str | None:
-    """Return the arXiv id of a paper, or None if only a file claims it and its text is not near what the id is known for.
+    """Return the arXiv id of a paper, or None if only a file claims it and its text does not fit.
 
     Anybody can print an id on a page. An id that nothing is known of decides nothing, and is left as it is.
     """
