@@ -69,6 +69,7 @@ class Known:
         words: Of its description.
         equations: What it computes, a line each.
         cost: Its cost class, of a component.
+        title: Title of its paper, of an idea.
     """
 
     kind: Literal["component", "idea"]
@@ -81,6 +82,7 @@ class Known:
     words: Counter[str]
     equations: tuple[str, ...] = ()
     cost: CostClass | None = None
+    title: str = ""
 
 
 class TextEmbedder(Protocol):
@@ -209,6 +211,7 @@ def _idea(idea: KnownIdea) -> Known:
         aliases=frozenset(filter(None, {canonical(idea.name), *map(canonical, getattr(idea, "aliases", ()))})),
         words=bag(f"{idea.name.replace('_', ' ')} {' '.join(facts.values())}"),
         equations=tuple(_listed(getattr(idea, "equations", ()))),
+        title=str(getattr(idea, "title", "")),
     )
 
 

@@ -16,7 +16,7 @@ from agents.paper_reader.carding import Draft, finished_card, settings_of
 from agents.paper_reader.evidence import Line, Search, Shelf, numbered
 from agents.paper_reader.findings import Evidence, Nearest, PaperFindings
 from agents.paper_reader.kinship import Kinship, KnownIdea, TextEmbedder, as_nearest
-from agents.paper_reader.plain import plain, quotable, says
+from agents.paper_reader.plain import canonical, plain, quotable, says
 from agents.paper_reader.properties import claimed
 from agents.paper_reader.questions import Chosen, Equations, Questions, placed
 from agents.paper_reader.relation import Kin, related
@@ -253,7 +253,7 @@ class PaperReader:
 
 
 def _believed(paper: Paper, kinship: Kinship, text: str, told: list[str]) -> str | None:
-    """Return the arXiv id of a paper, or None if only a file claims it and its text does not fit.
+    """Return the arXiv id of a paper, or None if only a file claims it, and neither its title nor its text fits.
 
     Anybody can print an id on a page. An id that nothing is known of decides nothing, and is left as it is.
     """
@@ -261,7 +261,10 @@ def _believed(paper: Paper, kinship: Kinship, text: str, told: list[str]) -> str
     if paper.vouched or not known:
         return paper.arxiv_id
     near = [item for item, _ in kinship.nearest(text, most=_CORROBORATING)]
-    if any(item is other for item in known for other in near):
+    titled = canonical(paper.title)
+    if any(item is other for item in known for other in near) or any(
+        item.title and canonical(item.title) == titled for item in known
+    ):
         return paper.arxiv_id
     claim = plain(paper.source, 200) or f"it prints arXiv:{paper.arxiv_id}"
     told.append(
