@@ -186,7 +186,9 @@ class _Run:
         indexed = self._desk.library.with_file(sha256)
         found = self._readings.find(sha256)
         if indexed is not None and found is not None and found.paper == indexed.id and self._suffices(found):
-            return sha256, None, indexed
+            of_arxiv = source.paper is not None and source.paper.vouched and source.paper.id == indexed.id
+            if indexed.vouched or not of_arxiv:  # else arXiv says now what so far only the file claimed
+                return sha256, None, indexed
         say("reading")
         document = read_pdf(file)  # before it is kept: what is no paper is not copied
         kept = self._readings.keep_file(file, sha256, name, own=source.file is None)

@@ -298,6 +298,16 @@ def test_a_file_that_is_there_under_another_id_is_that_paper(lab, tmp_path):
     assert len(lab.library.papers()) == 1
 
 
+def test_arxiv_vouches_for_a_file_that_only_claimed_its_id(lab, paper):
+    lab.take(paper, llm=False)
+    assert lab.library.paper(ID).source == f"file swu.pdf, prints arXiv:{ID}v2"
+    lab.server = Server([Paper(ID, TITLE, arxiv_id=ID, version=2, origin=f"{ARXIV}{ID}v2")], {ID: paper})
+    lab.take(ID, llm=False)
+    assert lab.library.paper(ID).vouched
+    (again,) = lab.take(ID, llm=False)
+    assert again.status == "known"
+
+
 def test_an_older_version_is_not_taken_and_said_so(lab, paper, tmp_path):
     other = make_pdf(tmp_path / "v1.pdf", title="An Older Title")
     new, old = (Paper(ID, TITLE, arxiv_id=ID, version=number, origin=f"{ARXIV}{ID}v{number}") for number in (2, 1))
