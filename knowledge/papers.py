@@ -65,7 +65,7 @@ class Paper:
     @property
     def source(self) -> str:
         """Where it came from, for people: an address, or "file NAME", and the arXiv id that the file prints."""
-        if self.vouched or not self.origin:
+        if self.vouched or not self.origin or not self.sha256:  # the built-in ideas have no file
             return self.origin
         version = f"v{self.version}" if self.version else ""
         return f"file {self.origin}" + (f", prints arXiv:{self.arxiv_id}{version}" if self.arxiv_id else "")

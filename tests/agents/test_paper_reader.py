@@ -220,7 +220,7 @@ RETENTION = "We propose retention, a linear recurrence over a matrix state with 
 
 def test_a_file_that_prints_the_id_of_another_subject_is_not_taken_for_it(read):
     """Anybody can print an id on a page: what the text is about has to fit what the id is known for."""
-    paper = Paper("2307.08621", "On Sourdough", abstract=BREAD, arxiv_id="2307.08621", origin="bread.pdf")
+    paper = Paper("2307.08621", "On Sourdough", abstract=BREAD, arxiv_id="2307.08621", origin="bread.pdf", sha256="ab")
     found, provider = read({"paper_slot": {"sentence": 1, "part": "none", "name": ""}}, paper=paper)
     assert found.relation == "none"
     assert any("file bread.pdf, prints arXiv:2307.08621, which is known for" in reason for reason in found.reasons)
@@ -228,7 +228,7 @@ def test_a_file_that_prints_the_id_of_another_subject_is_not_taken_for_it(read):
 
 
 def test_a_file_whose_text_fits_the_id_that_it_prints_is_believed_and_cited_as_a_file(read):
-    paper = Paper("2307.08621", "Retention", abstract=RETENTION, arxiv_id="2307.08621", origin="r.pdf")
+    paper = Paper("2307.08621", "Retention", abstract=RETENTION, arxiv_id="2307.08621", origin="r.pdf", sha256="ab")
     found, provider = read(paper=paper)
     assert (found.relation, found.name, provider.requests) == ("same", "recurrence", [])
     assert "(file r.pdf, prints arXiv:2307.08621)" in found.reasons[0]
