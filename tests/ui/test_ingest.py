@@ -91,8 +91,9 @@ def test_papers_are_indexed_anew_with_a_server_that_every_later_command_asks(
     wrong = have("papers", "reindex", *server, "--dimension", 3)
     assert (wrong.status, "3 was expected" in wrong.err) == (1, True)
     assert have("papers", "--search", "gate").status == 0  # nothing was forgotten
-    done = have("papers", "reindex", *server, "--dimension", 2)
+    done = have("papers", "reindex", *server, "--dimension", 2, "--json")
     assert done.status == 0, done.err
+    assert json.loads(done.out) == {"embedder": "openai:m", "dimension": 2, "papers": 1}
     before = len(model_server.requests)
     assert have("papers", "--search", "gate").status == 0
     assert model_server.requests[-1]["input"] == ["gate"]

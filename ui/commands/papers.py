@@ -105,6 +105,7 @@ def reindex_papers(
     dimension: Annotated[
         int, typer.Option("--dimension", metavar="N", min=1, max=8192, help="Of openai: length of its vectors.")
     ] = 1536,
+    as_json: AsJson = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> int:
     """Index all papers anew, with the same embedder or another; every later command uses that one.
@@ -123,7 +124,11 @@ def reindex_papers(
         chosen.embed(["a test"])  # what cannot be had is known before anything is forgotten
         say(f"indexing with {chosen.name} ...")
         library.reindex()
-        say(f"{len(library.papers())} papers and the built-in ideas are indexed with {chosen.name}")
+        count = len(library.papers())
+    if as_json:
+        print_json({"embedder": chosen.name, "dimension": chosen.dimension, "papers": count})
+    else:
+        say(f"{count} papers and the built-in ideas are indexed with {chosen.name}")
     return DONE
 
 
