@@ -6,7 +6,7 @@ passages are in the library, findings beside the files, answers in the ledger, c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -252,14 +252,21 @@ class _Run:
         return self._written(record, status, found, paper, known, component, say)
 
     def _known(self, paper: Paper) -> Catalogue:
-        """Return the components that exist; if the paper is read anew, without those that were made from it."""
+        """Return the components that exist, but for those of this paper that do not count.
+
+        If it is read anew, they are those that were made from it. If it comes from arXiv, they are those of another
+        file that only claimed its id: they shall not stand in its place.
+        """
+
+        def counts(proposal: Mapping[str, Any]) -> bool:
+            claimed = not proposal.get("vouched", True) and proposal.get("sha256") != paper.sha256
+            return not (self._desk.again or (paper.vouched and claimed))
+
         known = workspace_catalogue(self._store)
-        if not self._desk.again:
-            return known
         mine = {
             (item.slot, item.name)
             for item in self._writings.of_study(None)
-            if item.source == SOURCE and item.proposal.get("paper") == paper.id
+            if item.source == SOURCE and item.proposal.get("paper") == paper.id and not counts(item.proposal)
         }
         return Catalogue(
             spec
