@@ -59,7 +59,8 @@ def test_papers_are_indexed_listed_searched_and_shown(have: Cli, pdf: Path) -> N
 
     listed = have("papers")
     assert TITLE in listed.out
-    assert [row["paper"] for row in json.loads(have("papers", "--json").out)] == [paper]
+    (row,) = json.loads(have("papers", "--json").out)
+    assert (row["paper"], row["found"]["relation"], row["origin"]) == (paper, "none", "file gate.pdf")
     found = json.loads(have("papers", "--search", "a gate of another kind", "--json").out)["passages"]
     own = [item for item in found if item["paper"] == paper]
     assert own[0].keys() >= {"paper", "title", "section", "page", "text", "score"}

@@ -134,6 +134,7 @@ def reindex_papers(
 
 def _list(as_json: bool, workspace: Path) -> int:
     from graph.bookshelf import workspace_library
+    from graph.readings import Readings
     from neuramosaic.store.store import FILE_NAME
     from ui.tables import plain_table
 
@@ -145,6 +146,7 @@ def _list(as_json: bool, workspace: Path) -> int:
                 {
                     **_facts(paper, len(library.passages(paper.id))),
                     "components": [_component(item) for item in _writings(store, paper.id)],
+                    "found": _found(Readings(workspace).find(paper.sha256)),
                 }
                 for paper in library.papers()
             ]
@@ -160,7 +162,10 @@ def _list(as_json: bool, workspace: Path) -> int:
     table.add_column("title", ratio=1)
     table.add_column("components")
     for row in rows:
+        found = row["found"]
         names = ", ".join(_told(item) for item in row["components"])
+        if not names and found and found["relation"] != "none":
+            names = f"{found['name']} ({found['relation']})"
         table.add_row(row["paper"], str(row["pages"]), str(row["chunks"]), Text(row["title"]), Text(names))
     results().print(table)
     return DONE
@@ -240,6 +245,10 @@ def _facts(paper: Paper, chunks: int) -> dict[str, Any]:
         "pages": paper.pages,
         "chunks": chunks,
     }
+
+
+def _found(found: PaperFindings | None) -> dict[str, str] | None:
+    return None if found is None else {"relation": found.relation, "slot": found.slot, "name": found.name}
 
 
 def _writings(store: Store, paper: str) -> list[WritingRecord]:
