@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from knowledge.embedding import Embedder, EmbeddingError, LocalEmbedder, model_files
+from agents.llm.keys import api_key, redact
+from knowledge.embedding import Embedder, EmbeddingError, LocalEmbedder, OpenAIEmbedder, model_files
 from knowledge.ideas import as_papers, ideas
 from knowledge.library import Library
 from knowledge.papers import Hit
+from knowledge.shelf import Shelf
 from neuramosaic.store.store import Store
+
+#: Base URL of an OpenAI-compatible server of embeddings, where it is not OpenAI's own.
+EMBEDDINGS_VARIABLE = "NEURAMOSAIC_EMBEDDINGS_URL"
+
+
+def openai_embedder(model: str, dimension: int) -> OpenAIEmbedder:
+    """Return the embedder of an OpenAI-compatible server; its address and key come from the environment.
+
+    Args:
+        model: Its name there.
+        dimension: Length of its vectors.
+    """
+    url = os.environ.get(EMBEDDINGS_VARIABLE) or None
+    return OpenAIEmbedder(model, dimension, base_url=url, key=api_key, redact=redact)
+
+
+def workspace_embedder(store: Store) -> Embedder:
+    """Return the embedder that a workspace's papers are indexed with; the local one if none are."""
+    state = Shelf(store).index()
+    if state is None or not state.embedder.startswith(OpenAIEmbedder.PREFIX):
+        return LocalEmbedder()
+    return openai_embedder(state.embedder.removeprefix(OpenAIEmbedder.PREFIX), state.dimension)
 
 
 def workspace_library(store: Store, workspace: Path, embedder: Embedder | None = None) -> Library:
@@ -17,9 +42,9 @@ def workspace_library(store: Store, workspace: Path, embedder: Embedder | None =
     Args:
         store: The workspace's store.
         workspace: Its directory.
-        embedder: What makes vectors; the local one by default.
+        embedder: What makes vectors; by default the one that the workspace is indexed with.
     """
-    return Library(store, workspace, embedder or LocalEmbedder(), builtin=as_papers(ideas()))
+    return Library(store, workspace, embedder or workspace_embedder(store), builtin=as_papers(ideas()))
 
 
 class OpenedLater:
@@ -30,7 +55,7 @@ class OpenedLater:
     Args:
         store: The workspace's store.
         workspace: Its directory.
-        embedder: What makes vectors; the local one by default.
+        embedder: What makes vectors; by default the one that the workspace is indexed with.
     """
 
     def __init__(self, store: Store, workspace: Path, embedder: Embedder | None = None) -> None:

@@ -68,6 +68,7 @@ def proposal_of(found: PaperFindings, paper: Paper) -> dict[str, Any]:
         "paper": paper.id,
         "title": plain(paper.title, 300),
         "sha256": paper.sha256,
+        "vouched": paper.vouched,
         "relation": found.relation,
         "evidence": data["evidence"],
         "nearest": data["nearest"],

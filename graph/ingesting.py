@@ -6,7 +6,7 @@ passages are in the library, findings beside the files, answers in the ledger, c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from agents.llm.base import BudgetSpentError, MalformedError, ModelError, Trunca
 from agents.llm.client import LanguageModel
 from agents.paper_reader.evidence import Search
 from agents.paper_reader.findings import PaperFindings
-from agents.paper_reader.kinship import KnownIdea, TextEmbedder
+from agents.paper_reader.kinship import KnownIdea, Remembered, TextEmbedder
 from agents.paper_reader.plain import plain
 from agents.paper_reader.reader import PaperReader
 from graph.ingest_record import IngestRecord, Status, outcome_of, proposal_of, why_not
@@ -28,6 +28,7 @@ from knowledge.chunking import passages as passages_of
 from knowledge.fetching import file_paper
 from knowledge.papers import Document, Paper, PaperError, Passage
 from knowledge.reading import read_pdf
+from knowledge.shelf import Added
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.components.spec import Provenance
 from neuramosaic.errors import NeuraMosaicError, SandboxError
@@ -50,11 +51,14 @@ class PaperLibrary(Protocol):
     def search(self) -> Search:
         """How passages are found."""
 
-    def add(self, paper: Paper, passages: Sequence[Passage]) -> object:
-        """Add a paper; adding it again changes nothing."""
+    def add(self, paper: Paper, passages: Sequence[Passage], *, anew: bool = False) -> Added:
+        """Add a paper; adding it again changes nothing, unless its passages are to be made anew."""
 
     def papers(self) -> list[Paper]:
         """Return the papers."""
+
+    def with_file(self, sha256: str) -> Paper | None:
+        """Return the paper whose PDF has this content, or None."""
 
     def passages(self, paper: str) -> list[Passage]:
         """Return the passages of a paper."""
@@ -118,6 +122,7 @@ class _Run:
         self._model: LanguageModel | None = None
         self._workshop: Workshop | None = None
         self._server: PaperServer | None = None
+        self._embedder = None if desk.embedder is None else Remembered(desk.embedder)
         self._ended = ""  # why nobody is asked any more
 
     def server(self) -> PaperServer:
@@ -142,7 +147,14 @@ class _Run:
             return self._told(record, error, say)
         record = replace(record, paper=paper.id, title=plain(paper.title, 300), pages=paper.pages)
         try:
-            added = document is not None and bool(self._desk.library.add(paper, passages_of(document, paper.id)))
+            done = Added.PRESENT
+            if document is not None:
+                done = self._desk.library.add(paper, passages_of(document, paper.id), anew=self._desk.again)
+            if done is Added.OLDER:  # its passages are not there, and what was found in the newer one holds
+                message = f"a newer version is there; this one, version {paper.version}, is not taken"
+                say(message)
+                return replace(record, status="known", message=message)
+            added = bool(done)
             held = self._desk.library.passages(paper.id)
             record = replace(record, chunks=len(held), status="unfinished")
             say(f"{paper.pages} pages, {len(held)} passages{'' if added else ', known already'}")
@@ -171,17 +183,23 @@ class _Run:
             file = self.server().download(source.paper, self._readings.folder / DOWNLOADS)
         name = plain(source.ref, 120)
         sha256 = self._readings.content(file, name)
-        indexed = next((item for item in self._desk.library.papers() if item.sha256 == sha256), None)
+        indexed = self._desk.library.with_file(sha256)
         found = self._readings.find(sha256)
         if indexed is not None and found is not None and found.paper == indexed.id and self._suffices(found):
-            return sha256, None, indexed
+            of_arxiv = source.paper is not None and source.paper.vouched and source.paper.id == indexed.id
+            if indexed.vouched or not of_arxiv:  # else arXiv says now what so far only the file claimed
+                return sha256, None, indexed
         say("reading")
         document = read_pdf(file)  # before it is kept: what is no paper is not copied
         kept = self._readings.keep_file(file, sha256, name, own=source.file is None)
         paper = file_paper(kept, document, known=source.paper)
         if source.paper is None:
             assert source.file is not None
-            paper = self._own_id(replace(paper, origin=plain(source.file.name, 200)), say)
+            title = document.title or source.file.stem  # the copy is called after its content
+            paper = self._own_id(replace(paper, title=title, origin=plain(source.file.name, 200)), say)
+        if indexed is not None and indexed.id != paper.id:
+            say(f"the same file is there as {indexed.id}")
+            paper = indexed
         return sha256, document, paper
 
     def _own_id(self, paper: Paper, say: Callable[[str], None]) -> Paper:
@@ -234,14 +252,21 @@ class _Run:
         return self._written(record, status, found, paper, known, component, say)
 
     def _known(self, paper: Paper) -> Catalogue:
-        """Return the components that exist; if the paper is read anew, without those that were made from it."""
+        """Return the components that exist, but for those of this paper that do not count.
+
+        If it is read anew, they are those that were made from it. If it comes from arXiv, they are those of another
+        file that only claimed its id: they shall not stand in its place.
+        """
+
+        def counts(proposal: Mapping[str, Any]) -> bool:
+            claimed = not proposal.get("vouched", True) and proposal.get("sha256") != paper.sha256
+            return not (self._desk.again or (paper.vouched and claimed))
+
         known = workspace_catalogue(self._store)
-        if not self._desk.again:
-            return known
         mine = {
             (item.slot, item.name)
             for item in self._writings.of_study(None)
-            if item.source == SOURCE and item.proposal.get("paper") == paper.id
+            if item.source == SOURCE and item.proposal.get("paper") == paper.id and not counts(item.proposal)
         }
         return Catalogue(
             spec
@@ -265,14 +290,14 @@ class _Run:
     ) -> PaperFindings:
         """Ask what a paper describes. By its id alone or without a model it is told at once."""
         desk = self._desk
-        reader = PaperReader(None, ideas=desk.ideas, embedder=desk.embedder)
+        reader = PaperReader(None, ideas=desk.ideas, embedder=self._embedder)
         without = reader.read(paper, document, held, desk.library.search, known)
         if desk.model is None or without.relation == "same":
             return without
         model = self._asked()
         say(f"asking {model.provider.model} what it describes")
         ledger = None if desk.again else Ledger(self._store)
-        reader = PaperReader(model, ideas=desk.ideas, embedder=desk.embedder, ledger=ledger)
+        reader = PaperReader(model, ideas=desk.ideas, embedder=self._embedder, ledger=ledger)
         return reader.read(paper, document, held, desk.library.search, known)
 
     # -- what it brings ------------------------------------------------------------------------------------------------

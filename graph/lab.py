@@ -14,7 +14,7 @@ from agents.coder import Coder
 from agents.comparison import Comparison
 from agents.designer import Designer
 from agents.literature import Brief, Finding, Literature, Situation, due
-from agents.literature.brief import findings_of
+from agents.literature.brief import BRIEF, findings_of
 from agents.llm.client import LanguageModel
 from agents.runner import Runner, known_functions, trial_limits
 from graph.bookshelf import OpenedLater
@@ -37,9 +37,6 @@ from neuramosaic.store.writings import Writings
 from neuramosaic.study import StudyConfig
 from sandbox.base import SandboxConfig
 from sandbox.registry import create_sandbox
-
-#: Kind of the journal's entry that holds a brief of the literature.
-BRIEF = "brief"
 
 
 class WritingCutShortError(Exception):

@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.paper_reader.findings import PaperFindings
 from knowledge.papers import PaperError
+from knowledge.reading import ReadingLimits
 from neuramosaic.errors import NeuraMosaicError
 
 #: Folder of a workspace that holds papers.
@@ -32,10 +33,13 @@ class Readings:
         """Return the sha256 of a file.
 
         Raises:
-            PaperError: If it cannot be read.
+            PaperError: If it cannot be read, or is larger than what is read.
         """
+        most = ReadingLimits().file_mib
         try:
             with file.open("rb") as source:
+                if os.fstat(source.fileno()).st_size > most * 2**20:
+                    raise PaperError(ref, f"larger than the limit of {most} MiB")
                 return hashlib.file_digest(source, "sha256").hexdigest()
         except OSError as error:
             raise PaperError(ref, f"the file cannot be read: {error.strerror or error}") from error

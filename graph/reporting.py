@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from agents.literature.brief import BRIEF, findings_of
 from graph.plan import recorded_space
 from neuramosaic.analysis.report import write_report
 from neuramosaic.errors import NotFoundError, StoreError
@@ -50,6 +51,15 @@ def write_study_report(
             recorded_space(store, record),
             path,
             source_of=source_of,
+            literature=_literature(store, study),
         )
     except OSError as error:
         raise StoreError(f"cannot write the report to {path}: {error.strerror or error}") from error
+
+
+def _literature(store: Store, study: str) -> list[str]:
+    """Return the findings of the newest brief in the journal, a line each; empty if there is none."""
+    briefs = [
+        event.data["findings"] for event in store.events(study) if event.kind == BRIEF and "findings" in event.data
+    ]
+    return [str(finding).removeprefix("- ") for finding in findings_of(briefs[-1])] if briefs else []

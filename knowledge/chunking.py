@@ -19,6 +19,7 @@ _ABBREVIATIONS = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|etc|cf|vs|viz|resp|approx|w\.r\.t|s\.t|Fig|Figs|Eq|Eqs|Eqn|Sec|Secs|Sect|Tab|Tabs|Alg|"
     r"App|Thm|Prop|Lem|Def|Ref|Refs|No|Nos|Vol|pp|Dr|Prof|Mr|Ms|St|Inc|Ltd|Jr|Sr|arXiv|a\.k\.a|i\.i\.d)|\b[A-Z]|\b\d)\.$"
 )
+_LONGEST_ABBREVIATION = 16
 _END = re.compile(r"(?<=[.!?])[\"”\u2019)\]]*\s+(?=[\"“\u2018(\[]?[A-Z0-9•\\]|[^\x00-\x7f])")
 
 
@@ -175,8 +176,8 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     begin = 0
     for match in _END.finditer(text):
-        piece = text[begin : match.start()]
-        if _ABBREVIATIONS.search(piece):
+        # Of the sentence so far only its end is looked at: a page of "A. A. A. ..." would else cost its square.
+        if _ABBREVIATIONS.search(text[max(begin, match.start() - _LONGEST_ABBREVIATION) : match.start()]):
             continue
         found.append(text[begin : match.end()].strip())
         begin = match.end()

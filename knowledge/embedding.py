@@ -160,6 +160,9 @@ class OpenAIEmbedder:
         longest: Characters of a text that are sent; servers refuse texts longer than their window.
     """
 
+    PREFIX = "openai:"
+    """Begins the names of these embedders; the model's follows."""
+
     def __init__(
         self,
         model: str,
@@ -173,7 +176,7 @@ class OpenAIEmbedder:
         retries: int = 2,
         longest: int = 8000,
     ) -> None:
-        self.name = f"openai:{model}"
+        self.name = f"{self.PREFIX}{model}"
         self.dimension = dimension
         self._model, self._base_url, self._key, self._redact = model, base_url, key, redact
         self._batch, self._timeout_s, self._retries, self._longest = batch, timeout_s, retries, longest

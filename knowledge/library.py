@@ -123,7 +123,8 @@ class Library:
     def add(self, paper: Paper, passages: Sequence[Passage], *, anew: bool = False) -> Added:
         """Add a paper and index it; adding the same file again changes nothing.
 
-        A newer version, or another file of the same version, replaces the passages; an older version does not.
+        A newer version, or another file of the same version, replaces the passages; an older version does not. What
+        arXiv says of a paper replaces what a file of that id claimed, whatever version the file printed.
 
         Args:
             paper: The paper.
@@ -299,7 +300,8 @@ class Library:
         if state is not None and (state.embedder, state.dimension) != ours:
             raise EmbedderMismatchError(
                 f"the papers of this workspace were indexed with {state.embedder} ({state.dimension} numbers a"
-                f" passage), not with {ours[0]} ({ours[1]}): use that embedder, or index them anew with reindex()"
+                f" passage), not with {ours[0]} ({ours[1]}): use that embedder, or index them anew"
+                " (neuramosaic papers reindex)"
             )
 
     def _embed(self, texts: Sequence[str]) -> Vectors:

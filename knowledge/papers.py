@@ -10,6 +10,9 @@ from typing import Literal
 
 from neuramosaic.errors import NeuraMosaicError
 
+ARXIV = "https://arxiv.org/abs/"
+"""Begins the origin of a paper of arXiv."""
+
 BlockKind = Literal["text", "equation", "caption", "table"]
 """What a block of a page is."""
 
@@ -53,6 +56,19 @@ class Paper:
     sha256: str = ""
     pages: int = 0
     withdrawn: bool = False
+
+    @property
+    def vouched(self) -> bool:
+        """Whether arXiv itself said what it is; a file only claims the id that it prints."""
+        return self.origin.startswith(ARXIV)  # the name of a file holds no "/"
+
+    @property
+    def source(self) -> str:
+        """Where it came from, for people: an address, or "file NAME", and the arXiv id that the file prints."""
+        if self.vouched or not self.origin or not self.sha256:  # the built-in ideas have no file
+            return self.origin
+        version = f"v{self.version}" if self.version else ""
+        return f"file {self.origin}" + (f", prints arXiv:{self.arxiv_id}{version}" if self.arxiv_id else "")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from knowledge.embedding import Vectors
-from knowledge.papers import Paper, PaperError, Passage
+from knowledge.papers import ARXIV, Paper, PaperError, Passage
 from neuramosaic.canonical import canonical_json, content_id
 from neuramosaic.store.store import Store, now
 
@@ -101,16 +101,19 @@ class Shelf:
         """
         content = content_of(paper, passages)
         with self._store.write() as db:
-            if paper.sha256 and not anew and not builtin:
+            old = db.conn.execute("SELECT version, content, origin FROM papers WHERE id = ?", (paper.id,)).fetchone()
+            # What a file claims of itself, its version among it, gives way to what arXiv says.
+            vouches = old is not None and paper.vouched and not str(old[2]).startswith(ARXIV)
+            if paper.sha256 and not builtin:
                 same = db.conn.execute(
-                    "SELECT 1 FROM papers WHERE sha256 = ? AND builtin = 0", (paper.sha256,)
+                    "SELECT id FROM papers WHERE sha256 = ? AND builtin = 0", (paper.sha256,)
                 ).fetchone()
-                if same is not None:
+                if same is not None and (same[0] != paper.id or not (anew or vouches)):
                     return Added.PRESENT
-            old = db.conn.execute("SELECT version, content FROM papers WHERE id = ?", (paper.id,)).fetchone()
             if old is not None and old[1] == content:
                 return Added.PRESENT
-            if old is not None and old[0] is not None and paper.version is not None and paper.version < old[0]:
+            older = old is not None and old[0] is not None and paper.version is not None and paper.version < old[0]
+            if older and not vouches:
                 return Added.OLDER
             self._clear(db.conn, paper.id)
             row = {

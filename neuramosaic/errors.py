@@ -1,5 +1,7 @@
 """The errors that NeuraMosaic raises on purpose. Those of language models stand in `agents/llm/base.py`.
 
+Those of papers stand in `knowledge`: PaperError, EmbeddingError, EmbedderMismatchError, IndexDamagedError, LockedError.
+
 ::
 
     NeuraMosaicError

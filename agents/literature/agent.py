@@ -14,6 +14,7 @@ from agents.literature.brief import Brief, Citation, Finding
 from agents.literature.queries import Query, Situation, queries_of
 from agents.llm.base import BudgetSpentError, ModelError
 from agents.llm.client import LanguageModel
+from agents.paper_reader.plain import quotable
 from knowledge.ideas import Idea, Realisation, WordIndex, as_papers, ideas
 from knowledge.ideas.idea import ID_PREFIX
 from knowledge.papers import Hit
@@ -259,5 +260,5 @@ def _often_tried(made: Realisation | None, tried: Mapping[tuple[Slot, str], list
 
 
 def _short(text: str, longest: int = LONGEST_QUOTE) -> str:
-    line = " ".join(text.split())
+    line = quotable(text)  # it may come from a file of unknown origin, and goes to prompts and terminals
     return line if len(line) <= longest else line[: longest - 1].rpartition(" ")[0] + " …"

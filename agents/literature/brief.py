@@ -8,6 +8,8 @@ from typing import Any
 
 MOST_CHARACTERS = 1_200
 """The most of a brief's findings that a prompt is given."""
+BRIEF = "brief"
+"""Kind of the journal's entry that holds a brief."""
 NOT_IN_SPACE = "not in the space"
 
 

@@ -69,6 +69,7 @@ class Known:
         words: Of its description.
         equations: What it computes, a line each.
         cost: Its cost class, of a component.
+        title: Title of its paper, of an idea.
     """
 
     kind: Literal["component", "idea"]
@@ -81,6 +82,7 @@ class Known:
     words: Counter[str]
     equations: tuple[str, ...] = ()
     cost: CostClass | None = None
+    title: str = ""
 
 
 class TextEmbedder(Protocol):
@@ -88,6 +90,24 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, shape `(n, dimension)`."""
+
+
+class Remembered:
+    """An embedder that embeds each text once: what is known is compared with every paper anew.
+
+    Args:
+        embedder: Makes the vectors.
+    """
+
+    def __init__(self, embedder: TextEmbedder) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of texts, shape `(n, dimension)`."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        self._vectors |= dict(zip(missing, self._embedder.embed(missing), strict=True)) if missing else {}
+        return np.stack([self._vectors[text] for text in texts])
 
 
 class Kinship:
@@ -191,6 +211,7 @@ def _idea(idea: KnownIdea) -> Known:
         aliases=frozenset(filter(None, {canonical(idea.name), *map(canonical, getattr(idea, "aliases", ()))})),
         words=bag(f"{idea.name.replace('_', ' ')} {' '.join(facts.values())}"),
         equations=tuple(_listed(getattr(idea, "equations", ()))),
+        title=str(getattr(idea, "title", "")),
     )
 
 

@@ -16,7 +16,7 @@ from agents.paper_reader.carding import Draft, finished_card, settings_of
 from agents.paper_reader.evidence import Line, Search, Shelf, numbered
 from agents.paper_reader.findings import Evidence, Nearest, PaperFindings
 from agents.paper_reader.kinship import Kinship, KnownIdea, TextEmbedder, as_nearest
-from agents.paper_reader.plain import plain, quotable, says
+from agents.paper_reader.plain import canonical, plain, quotable, says
 from agents.paper_reader.properties import claimed
 from agents.paper_reader.questions import Chosen, Equations, Questions, placed
 from agents.paper_reader.relation import Kin, related
@@ -33,6 +33,8 @@ ATTEMPTS = 2
 _CANDIDATES, _COPIED_FROM = 8, 3
 #: Characters of a passage that are shown where it is only chosen.
 _GLANCE = 360
+#: Among how many of what is nearest by its text a known thing must be, for a file to be believed about its id.
+_CORROBORATING = 8
 _COMPUTES = {
     Slot.MIXER: ("hidden state recurrence update rule", "attention output at position t softmax q k v"),
     Slot.CHANNEL: ("feed-forward hidden units activation function", "gate element-wise product linear map"),
@@ -95,27 +97,30 @@ class PaperReader:
         shelf = Shelf(paper, document, passages, search)
         kinship = Kinship(known, self._ideas, self._embedder)
         text = f"{shelf.title} {plain(shelf.abstract(), 4000)}"
-        at_once = self._known_paper(paper, kinship, text)
+        told: list[str] = []
+        arxiv_id = _believed(paper, kinship, text, told)
+        at_once = self._known_paper(paper, arxiv_id, kinship, text)
         if at_once is not None:
             return at_once
         nearest = tuple(as_nearest(item, similarity) for item, similarity in kinship.nearest(text))
         if self._model is None:
             reasons = ("no language model was asked: only what is nearest by its words is told",)
-            return PaperFindings(paper.id, "none", nearest=nearest, reasons=reasons)
-        return self._asked(self._model, shelf, kinship, known, nearest)
+            return PaperFindings(paper.id, "none", nearest=nearest, reasons=(*told, *reasons))
+        return self._asked(self._model, shelf, arxiv_id, kinship, known, nearest, _Notes(told))
 
-    def _known_paper(self, paper: Paper, kinship: Kinship, text: str) -> PaperFindings | None:
-        """Return the findings of a paper whose component is known by the paper's id."""
-        of_paper = [item for item in kinship.of_paper(paper.arxiv_id) if item.component is not None]
-        if not of_paper or paper.arxiv_id is None:
+    def _known_paper(self, paper: Paper, arxiv_id: str | None, kinship: Kinship, text: str) -> PaperFindings | None:
+        """Return the findings of a paper whose component is known by the paper's id, as far as that is believed."""
+        of_paper = [item for item in kinship.of_paper(arxiv_id) if item.component is not None]
+        if not of_paper or arxiv_id is None:
             return None
         first = of_paper[0]
-        called = first.papers[paper.arxiv_id]
+        called = first.papers[arxiv_id]
         what = f"{first.slot} {first.component}"
         point = "" if called == first.name else f", as the point {plain(called, 60)!r} of it"
-        why = f"{what} comes from this paper (arXiv {paper.arxiv_id}){point}"
+        cited = f"arXiv {arxiv_id}" if paper.vouched or not paper.origin else plain(paper.source, 200)
+        why = f"{what} comes from this paper ({cited}){point}"
         if first.kind == "idea":
-            why = f"{what} has the idea of this paper (arXiv {paper.arxiv_id}): {first.name}"
+            why = f"{what} has the idea of this paper ({cited}): {first.name}"
         others = [pair for pair in kinship.nearest(text, first.slot) if pair[0] is not first]
         return PaperFindings(
             paper.id,
@@ -130,13 +135,15 @@ class PaperReader:
         self,
         model: LanguageModel,
         shelf: Shelf,
+        arxiv_id: str | None,
         kinship: Kinship,
         known: Catalogue,
         nearest: tuple[Nearest, ...],
+        notes: _Notes,
     ) -> PaperFindings:
         questions = Questions(model, shelf.paper.id, self._ledger)
-        notes, who = _Notes(), model.provider.model
-        place = self._place(shelf, kinship, questions, notes)
+        who = model.provider.model
+        place = self._place(shelf, arxiv_id, kinship, questions, notes)
         if place is None:
             return PaperFindings(shelf.paper.id, "none", nearest=nearest, reasons=tuple(notes.reasons), model=who)
         notes.evidence |= {field_name: place.line.evidence() for field_name in ("slot", "summary")}
@@ -165,13 +172,15 @@ class PaperReader:
 
     # -- which part, and what it is called -----------------------------------------------------------------------------
 
-    def _place(self, shelf: Shelf, kinship: Kinship, questions: Questions, notes: _Notes) -> _Placed | None:
+    def _place(
+        self, shelf: Shelf, arxiv_id: str | None, kinship: Kinship, questions: Questions, notes: _Notes
+    ) -> _Placed | None:
         """Return the layer that the paper proposes, or None if it is none of our parts."""
         lines = shelf.introduction()
         if not lines:
             notes.reasons.append("it has no sentence that says what it proposes")
             return None
-        idea = next((item for item in kinship.of_paper(shelf.paper.arxiv_id) if item.slot in HARNESS_SLOTS), None)
+        idea = next((item for item in kinship.of_paper(arxiv_id) if item.slot in HARNESS_SLOTS), None)
         variables = {
             "slots": "\n".join(f"- {slot}: {SLOT_WORK[Slot(slot)]}" for slot in HARNESS_SLOTS),
             "title": shelf.title,
@@ -241,6 +250,27 @@ class PaperReader:
             notes.evidence[f"equations[{len(equations)}]"] = source.evidence()
             equations.append(line)
         return equations
+
+
+def _believed(paper: Paper, kinship: Kinship, text: str, told: list[str]) -> str | None:
+    """Return the arXiv id of a paper, or None if only a file claims it, and neither its title nor its text fits.
+
+    Anybody can print an id on a page. An id that nothing is known of decides nothing, and is left as it is.
+    """
+    known = kinship.of_paper(paper.arxiv_id)
+    if paper.vouched or not known:
+        return paper.arxiv_id
+    near = [item for item, _ in kinship.nearest(text, most=_CORROBORATING)]
+    titled = canonical(paper.title)
+    if any(item is other for item in known for other in near) or any(
+        item.title and canonical(item.title) == titled for item in known
+    ):
+        return paper.arxiv_id
+    claim = plain(paper.source, 200) or f"it prints arXiv:{paper.arxiv_id}"
+    told.append(
+        f"{claim}, which is known for {known[0].name}; what it says is not near that, so the id counts for nothing"
+    )
+    return None
 
 
 def _misplaced(said: dict[str, object], lines: Sequence[Line], shelf: Shelf) -> str | None:

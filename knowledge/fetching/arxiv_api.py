@@ -25,7 +25,7 @@ import arxiv  # type: ignore[import-untyped]
 from knowledge.fetching.downloading import DownloadLimits, Progress, download_pdf
 from knowledge.fetching.http import HttpError, get, no_answer
 from knowledge.fetching.references import ARXIV_ID
-from knowledge.papers import Paper, PaperError
+from knowledge.papers import ARXIV, Paper, PaperError
 
 API_URL = "https://export.arxiv.org/api/query"
 PDF_URL = "https://export.arxiv.org/pdf"
@@ -186,7 +186,7 @@ def _paper(result: arxiv.Result, reference: str) -> Paper:
         arxiv_id=match["id"],
         version=int(match["version"]) if match["version"] else None,
         published=result.published.date().isoformat(),
-        origin=f"https://arxiv.org/abs/{match['id']}" + (f"v{match['version']}" if match["version"] else ""),
+        origin=f"{ARXIV}{match['id']}" + (f"v{match['version']}" if match["version"] else ""),
         withdrawn=withdrawn,
     )
 
@@ -299,6 +299,8 @@ def _check_feed(content: bytes, *, further: bool) -> None:
         what = "a web page" if re.search(rb"<html", content[:2000], re.IGNORECASE) else "a document with declarations"
         raise HttpError(f"it sent {what} in place of a feed", retry=False)
     try:
+        if b"\0" in content:  # UTF-16 would hide declarations from the search above
+            raise ValueError("a feed in another encoding")
         content.decode("utf-8")
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import ipaddress
 import time
 import urllib.error
 import urllib.request
@@ -41,6 +42,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         check_address(newurl)
+        check_redirect(req.full_url, newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -57,6 +59,30 @@ def check_address(url: str) -> None:
         plain = False
     if not plain:
         raise HttpError("only plain http and https addresses are fetched", retry=False)
+
+
+def check_redirect(url: str, target: str) -> None:
+    """Refuse a redirect that gives up encryption, or that leads from elsewhere into this machine or its network.
+
+    Only what the address itself says is looked at; a name that resolves to such an address is not found out.
+
+    Raises:
+        HttpError: If it is one.
+    """
+    before, after = urlsplit(url), urlsplit(target)
+    if before.scheme == "https" and after.scheme != "https":
+        raise HttpError("a redirect from https to http is not followed", retry=False)
+    if _inside(after.hostname or "") and not _inside(before.hostname or ""):
+        raise HttpError("a redirect to an address of this machine or its network is not followed", retry=False)
+
+
+def _inside(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def _opener() -> urllib.request.OpenerDirector:

@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 from knowledge.papers import Document, Paper, PaperError
 
 ARXIV_ID = re.compile(
-    r"(?P<id>\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z]+(?:-[a-z]+)*(?:\.[A-Z]{2})?/\d{2}(?:0[1-9]|1[0-2])\d{3})(?:v(?P<version>[1-9]\d{0,2}))?"
+    r"(?P<id>\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z]+(?:-[a-z]+)*(?:\.[A-Z]{2})?/\d{2}(?:0[1-9]|1[0-2])\d{3})(?:v(?P<version>[1-9]\d{0,2}))?",
+    re.ASCII,
 )
 """An arXiv id of either kind, "2307.08621v2" or "cs.LG/0701123"; see https://info.arxiv.org/help/arxiv_identifier.html."""
 

@@ -116,21 +116,26 @@ def _document(name: str, answer: dict[str, Any]) -> Document:
     try:
         sections = tuple(
             Section(
-                str(section["title"]),
-                str(section["number"]),
+                _text(section["title"]),
+                _text(section["number"]),
                 int(section["page"]),
-                tuple(Block(str(block["text"]), int(block["page"]), block["kind"]) for block in section["blocks"]),
+                tuple(Block(_text(block["text"]), int(block["page"]), block["kind"]) for block in section["blocks"]),
             )
             for section in answer["sections"]
         )
         return Document(
-            title=str(answer["title"]),
+            title=_text(answer["title"]),
             sections=sections,
-            references=tuple(str(entry) for entry in answer["references"]),
+            references=tuple(_text(entry) for entry in answer["references"]),
             pages=int(answer["pages"]),
             arxiv_id=answer["arxiv_id"],
             version=answer["version"],
-            authors=tuple(str(author) for author in answer["authors"]),
+            authors=tuple(_text(author) for author in answer["authors"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PaperError(name, "the PDF reader gave an answer that makes no sense for this file") from error
+
+
+def _text(value: object) -> str:
+    """Return a text without half characters, which broken fonts and records give and no database holds."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

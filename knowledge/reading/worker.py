@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
         os.dup2(silence, stream)
     from knowledge.reading.document import build_document
     from knowledge.reading.page_text import UnreadableError, read_pages
+    from knowledge.reading.reader import MAX_ANSWER_BYTES
 
     _limit(memory_mib, cpu_s)
     try:
@@ -31,8 +32,11 @@ def main(arguments: list[str]) -> int:
         found = {"error": str(error)}
     except MemoryError:
         found = {"error": f"reading the PDF needs more than {memory_mib} MiB of memory"}
+    answer = json.dumps(found)
+    if len(answer) > MAX_ANSWER_BYTES:
+        answer = json.dumps({"error": f"the PDF holds more than {MAX_ANSWER_BYTES // 2**20} MiB of text"})
     with os.fdopen(answers, "w", encoding="utf-8") as stream_out:
-        json.dump(found, stream_out)
+        stream_out.write(answer)
     return 0
 
 

@@ -48,6 +48,7 @@ def write_report(
     path: Path,
     *,
     source_of: SourceOf | None = None,
+    literature: Sequence[str] = (),
 ) -> Path:
     """Write the report of a study.
 
@@ -58,6 +59,7 @@ def write_report(
         space: The space that was searched.
         path: The HTML file to write; its folder is made, an older report is replaced in one step.
         source_of: Returns the `model.py` of a trial as it was run; generated anew from the architecture if not given.
+        literature: What papers say of what was observed, with citations, a line each.
 
     Returns:
         `path`.
@@ -69,7 +71,9 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(_context(study, trials, curves, space, source_of))
+    page = environment.get_template("report.html.j2").render(
+        **_context(study, trials, curves, space, source_of), literature=list(literature)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     draft.write_text(page, encoding="utf-8")

@@ -11,7 +11,7 @@ from agents.llm.budget import Budget
 from agents.llm.scripted import ScriptedProvider
 from agents.paper_reader.findings import PaperFindings
 from agents.paper_reader.reader import PaperReader
-from knowledge.papers import Block, Document, Hit, Paper, Passage, Section
+from knowledge.papers import ARXIV, Block, Document, Hit, Paper, Passage, Section
 from neuramosaic.components.registry import catalogue
 from neuramosaic.components.spec import CostClass
 
@@ -82,7 +82,7 @@ def read(make, ledger):
         model = make(provider, study=None, **settings)
         texts = shown if shown is not None else passages(*more)
         reader = PaperReader(model, ideas=ideas, ledger=ledger if remember else None)
-        of = paper or Paper(ID, TITLE, abstract="", arxiv_id=ID, pages=8)
+        of = paper or Paper(ID, TITLE, abstract="", arxiv_id=ID, pages=8, origin=f"{ARXIV}{ID}")
         return reader.read(of, document(texts), texts, search_in(texts), known or catalogue()), provider
 
     return run
@@ -208,10 +208,30 @@ class Idea:
     ],
 )
 def test_a_paper_of_the_catalogue_is_the_same_and_nobody_is_asked(read, arxiv_id, slot, name):
-    found, provider = read(paper=Paper(arxiv_id, "A title", arxiv_id=arxiv_id))
+    found, provider = read(paper=Paper(arxiv_id, "A title", arxiv_id=arxiv_id, origin=f"{ARXIV}{arxiv_id}"))
     assert (found.relation, found.slot, found.name, found.card) == ("same", slot, name, None)
     assert found.nearest[0].name == name
     assert provider.requests == []
+
+
+BREAD = "We propose a survey of sourdough: flour, water and yeast are kneaded, and the loaf is baked."
+RETENTION = "We propose retention, a linear recurrence over a matrix state with a fixed decay for each head."
+
+
+def test_a_file_that_prints_the_id_of_another_subject_is_not_taken_for_it(read):
+    """Anybody can print an id on a page: what the text is about has to fit what the id is known for."""
+    paper = Paper("2307.08621", "On Sourdough", abstract=BREAD, arxiv_id="2307.08621", origin="bread.pdf", sha256="ab")
+    found, provider = read({"paper_slot": {"sentence": 1, "part": "none", "name": ""}}, paper=paper)
+    assert found.relation == "none"
+    assert any("file bread.pdf, prints arXiv:2307.08621, which is known for" in reason for reason in found.reasons)
+    assert asked(provider) == ["paper_slot"]
+
+
+def test_a_file_whose_text_fits_the_id_that_it_prints_is_believed_and_cited_as_a_file(read):
+    paper = Paper("2307.08621", "Retention", abstract=RETENTION, arxiv_id="2307.08621", origin="r.pdf", sha256="ab")
+    found, provider = read(paper=paper)
+    assert (found.relation, found.name, provider.requests) == ("same", "recurrence", [])
+    assert "(file r.pdf, prints arXiv:2307.08621)" in found.reasons[0]
 
 
 def test_an_idea_with_a_component_is_the_same_and_one_without_gives_the_slot(read):

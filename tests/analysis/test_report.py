@@ -179,3 +179,12 @@ def test_sources_and_predictions_are_shown_where_there_are_any(write: Any, trial
     assert "llm 9 53 % 7" in page.text
     assert "bayes 8 47 % 8" in page.text
     assert "7 of 9 were measured: off by 0." in page.text
+
+
+def test_what_papers_say_is_a_list_of_plain_text(write: Any, trials: list[TrialRecord]) -> None:
+    text = write(
+        trials, literature=['overfits: Dropout: "<script>alert(1)</script>" [arXiv 1207.0580 p.2] = not in the space']
+    )
+    assert "<script>alert(1)" not in text
+    assert '"<script>alert(1)</script>" [arXiv 1207.0580 p.2]' in Page(text).text
+    assert "What the literature says" not in write(trials)

@@ -15,8 +15,11 @@ from graph.ingesting import Desk, ingest
 from graph.readings import Readings
 from knowledge.embedding import HashingEmbedder
 from knowledge.library import Library
-from knowledge.papers import Paper, PaperError
+from knowledge.papers import ARXIV, Paper, PaperError
 from neuramosaic.components.card import Card
+from neuramosaic.components.registry import catalogue
+from neuramosaic.components.rule import WIDTHS, find_rule
+from neuramosaic.components.spec import ComponentSpec, Provenance, Slot
 from neuramosaic.store.components import workspace_catalogue
 from neuramosaic.store.ledger import Ledger
 from neuramosaic.store.records import WritingState
@@ -284,6 +287,62 @@ def test_a_file_with_the_id_of_another_is_kept_apart(lab, paper, tmp_path):
     assert record.paper.startswith("file-")
     assert lab.library.passages(ID) == before
     assert {item.id for item in lab.library.papers()} == {ID, record.paper}
+
+
+def test_a_file_that_is_there_under_another_id_is_that_paper(lab, tmp_path):
+    unmarked = make_pdf(tmp_path / "copy.pdf", mark="")
+    (record,) = lab.take(unmarked, llm=False)
+    lab.server = Server([Paper(ID, TITLE, arxiv_id=ID, version=2, origin=f"{ARXIV}{ID}v2")], {ID: unmarked})
+    (again,) = lab.take(f"{ID}v2", again=True, llm=False)
+    assert again.paper == record.paper
+    assert again.paper.startswith("file-")
+    assert again.chunks == record.chunks
+    assert again.done
+    assert len(lab.library.papers()) == 1
+
+
+def test_arxiv_vouches_for_a_file_that_only_claimed_its_id(lab, paper):
+    lab.take(paper, llm=False)
+    assert lab.library.paper(ID).source == f"file swu.pdf, prints arXiv:{ID}v2"
+    lab.server = Server([Paper(ID, TITLE, arxiv_id=ID, version=2, origin=f"{ARXIV}{ID}v2")], {ID: paper})
+    lab.take(ID, llm=False)
+    assert lab.library.paper(ID).vouched
+    (again,) = lab.take(ID, llm=False)
+    assert again.status == "known"
+
+
+@pytest.mark.parametrize(("vouched", "relation"), [(False, "variant"), (True, "same")])
+def test_what_a_file_claimed_does_not_stand_for_the_paper_itself(lab, paper, monkeypatch, vouched, relation):
+    rule = find_rule([], [{}], [[width * width for width in WIDTHS]])
+    known = catalogue()
+    known.add(ComponentSpec("claimed", Slot.MIXER, "C", "s", "# c", paper=ID, provenance=Provenance.PAPER, counts=rule))
+    monkeypatch.setattr("graph.ingesting.workspace_catalogue", lambda _store: known)
+    card = {"name": "claimed", "slot": "mixer", "summary": "another", "equations": ["y_t = W x_t"], "paper": ID}
+    proposal = {"paper": ID, "sha256": "another", "vouched": vouched}
+    Writings(lab.store).add(Card.from_mapping(card, "the card"), source="paper", proposal=proposal)
+    lab.server = Server([Paper(ID, TITLE, arxiv_id=ID, version=2, origin=f"{ARXIV}{ID}v2")], {ID: paper})
+    (record,) = lab.take(ID, write=False)
+    assert record.components[0]["relation"] == relation
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_read(lab, tmp_path):
+    large = tmp_path / "large.pdf"
+    with large.open("wb") as file:
+        file.truncate(65 * 2**20)
+    (record,) = lab.take(large, llm=False)
+    assert (record.status, "64 MiB" in record.message) == ("failed", True)
+
+
+def test_an_older_version_is_not_taken_and_said_so(lab, paper, tmp_path):
+    other = make_pdf(tmp_path / "v1.pdf", title="An Older Title")
+    new, old = (Paper(ID, TITLE, arxiv_id=ID, version=number, origin=f"{ARXIV}{ID}v{number}") for number in (2, 1))
+    lab.server = Server([new], {ID: paper})
+    lab.take(f"{ID}v2", llm=False)
+    lab.server = Server([old], {ID: other})
+    (record,) = lab.take(f"{ID}v1")
+    assert (record.status, record.message.partition(";")[0]) == ("known", "a newer version is there")
+    assert lab.asked() == []
+    assert lab.library.paper(ID).version == 2
 
 
 # -- what ends early, and goes on --------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import pytest
 import graph.lab
 import graph.nodes
 from agents.literature import EVERY, Literature
-from graph.lab import BRIEF, Lab
+from agents.literature.brief import BRIEF
+from graph.lab import Lab
 from graph.session import create_study, run_study
 from knowledge.papers import Hit, Passage
 from neuramosaic.store.records import StudyState

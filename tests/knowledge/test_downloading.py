@@ -10,6 +10,7 @@ import pytest
 
 from knowledge.fetching import download_pdf
 from knowledge.fetching.downloading import DownloadLimits
+from knowledge.fetching.http import HttpError, check_redirect
 from knowledge.papers import PaperError
 
 BODY = b"%PDF-1.5\n" + bytes(range(256)) * 2000 + b"\n%%EOF\n"
@@ -142,6 +143,22 @@ def test_redirects_are_followed_to_http_only(arxiv_server: Any, serve: Any, tmp_
             download_pdf(f"{arxiv_server.url}/{path}", tmp_path / "other.pdf", limits=QUICK)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "other.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "named"),
+    [
+        ("https://arxiv.org/pdf/1", "http://arxiv.org/pdf/1", "from https to http"),
+        ("https://arxiv.org/pdf/1", "https://169.254.169.254/latest", "this machine or its network"),
+        ("http://arxiv.org/pdf/1", "http://localhost:8080/", "this machine or its network"),
+        ("http://arxiv.org/pdf/1", "http://[::1]/", "this machine or its network"),
+    ],
+)
+def test_a_redirect_leads_neither_inside_nor_to_plain_text(url: str, target: str, named: str) -> None:
+    with pytest.raises(HttpError, match=named):
+        check_redirect(url, target)
+    check_redirect("https://arxiv.org/pdf/1", "https://export.arxiv.org/pdf/1")
+    check_redirect("http://127.0.0.1:9/a", "http://127.0.0.1:9/b")
 
 
 @pytest.mark.parametrize(

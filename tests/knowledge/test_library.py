@@ -152,6 +152,24 @@ def test_a_new_version_replaces_the_passages_and_an_old_one_does_not(library, st
     assert library.replaced("1706.03762") is None
 
 
+def test_what_arxiv_says_replaces_what_a_file_claimed(library, store):
+    claimed = dataclasses.replace(paper("2401.00001", 9), origin="forged.pdf")
+    assert claimed.source == "file forged.pdf, prints arXiv:2401.00001v9"
+    library.add(claimed, passages("2401.00001", ["a forged text"]))
+    real = dataclasses.replace(paper("2401.00001", 2), origin="https://arxiv.org/abs/2401.00001v2")
+    assert library.add(real, passages("2401.00001", ["the real text"])) is Added.REPLACED
+    assert [item.text for item in library.passages("2401.00001")] == ["the real text"]
+    assert library.add(dataclasses.replace(real, version=1, sha256="other"), passages("2401.00001", ["old"])) is (
+        Added.OLDER
+    )
+
+
+def test_one_file_is_never_there_under_two_ids(library, store):
+    other = dataclasses.replace(paper("2307.08621"), id="file-0123456789ab")
+    assert library.add(other, passages(other.id, ["other words"]), anew=True) is Added.PRESENT
+    assert consistent(library, store) == 7
+
+
 def test_a_removed_paper_is_not_found_any_more(library, store):
     library.remove("1706.03762")
     assert "1706.03762" not in {hit.passage.paper for hit in library.search("attention position", 9)}
@@ -193,7 +211,7 @@ def test_another_embedder_is_refused_until_the_papers_are_indexed_anew(library, 
             lambda: other.remove("1706.03762"),
             other.repair,
         ):
-            with pytest.raises(EmbedderMismatchError, match=r"with hashing-64 .*not with hashing-32 .*reindex\(\)"):
+            with pytest.raises(EmbedderMismatchError, match=r"with hashing-64 .*not with hashing-32 .*papers reindex"):
                 use()
         assert other.search("attention", by=("words",))
         other.reindex()

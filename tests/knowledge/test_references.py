@@ -62,6 +62,7 @@ def test_a_file_or_folder_that_exists_wins(tmp_path: Path, monkeypatch: pytest.M
         ("./nowhere/", "no such file or folder"),
         ("2313.08621", "not an arXiv id"),
         ("2307.086", "not an arXiv id"),
+        ("\uff12307.08621", "not an arXiv id"),
         ("arXiv:hello", "not an arXiv id"),
         ("https://example.org/paper.pdf", "only addresses on arxiv.org"),
         ("https://arxiv.org.example.org/abs/2307.08621", "only addresses on arxiv.org"),

@@ -59,7 +59,8 @@ def test_papers_are_indexed_listed_searched_and_shown(have: Cli, pdf: Path) -> N
 
     listed = have("papers")
     assert TITLE in listed.out
-    assert [row["paper"] for row in json.loads(have("papers", "--json").out)] == [paper]
+    (row,) = json.loads(have("papers", "--json").out)
+    assert (row["paper"], row["found"]["relation"], row["origin"]) == (paper, "none", "file gate.pdf")
     found = json.loads(have("papers", "--search", "a gate of another kind", "--json").out)["passages"]
     own = [item for item in found if item["paper"] == paper]
     assert own[0].keys() >= {"paper", "title", "section", "page", "text", "score"}
@@ -73,6 +74,34 @@ def test_papers_are_indexed_listed_searched_and_shown(have: Cli, pdf: Path) -> N
     again = have("ingest", pdf)
     assert "known" in again.out
     assert "nearest:" in again.out
+
+
+def test_papers_are_indexed_anew_with_a_server_that_every_later_command_asks(
+    have: Cli, pdf: Path, model_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embeds(handler: Any) -> None:
+        texts = model_server.requests[-1]["input"]
+        data = [{"object": "embedding", "index": i, "embedding": [1.0, float(len(t))]} for i, t in enumerate(texts)]
+        body = {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+        model_server.sends(json.dumps(body))(handler)
+
+    model_server.behaviours = [embeds]
+    monkeypatch.setenv("NEURAMOSAIC_EMBEDDINGS_URL", model_server.url)
+    have("ingest", pdf)
+    server = ("--embedder", "openai", "--model", "m")
+    wrong = have("papers", "reindex", *server, "--dimension", 3)
+    assert (wrong.status, "3 was expected" in wrong.err) == (1, True)
+    assert have("papers", "--search", "gate").status == 0  # nothing was forgotten
+    done = have("papers", "reindex", *server, "--dimension", 2, "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out) == {"embedder": "openai:m", "dimension": 2, "papers": 1}
+    before = len(model_server.requests)
+    assert have("papers", "--search", "gate").status == 0
+    assert model_server.requests[-1]["input"] == ["gate"]
+    assert len(model_server.requests) == before + 1
+    assert have("papers", "reindex").status == 0
+    assert have("papers", "--search", "gate").status == 0
+    assert len(model_server.requests) == before + 1
 
 
 def test_a_card_is_made_without_writing_and_nothing_is_asked_twice(have: Cli, pdf: Path, model_server: Any) -> None:
@@ -141,6 +170,7 @@ def test_ctrl_c_ends_in_good_order(have: Cli, pdf: Path, tmp_path: Path, monkeyp
         (("ingest", "x.pdf"), 1, "x.pdf: no such file"),
         (("papers", "--search", " "), 2, "--search needs some words"),
         (("papers", "show", "9999.99999"), 1, "9999.99999"),
+        (("papers", "reindex", "--embedder", "opnai"), 2, "did you mean 'openai'"),
         (("papers", "--json", "show", "1"), 2, "--json belongs behind the command"),
     ],
 )

@@ -133,8 +133,8 @@ def _ingested(
     from knowledge.fetching import ArxivClient
     from knowledge.ideas import ideas
 
-    embedder = LocalEmbedder()
-    with workspace_library(store, workspace, embedder) as library:
+    embedder = LocalEmbedder()  # says what a paper is near to, whatever its passages are indexed with
+    with workspace_library(store, workspace) as library:
         desk = Desk(
             library,
             lambda: ArxivClient(workspace / FOLDER / "arxiv"),
@@ -186,6 +186,9 @@ def _conclude(records: list[IngestRecord]) -> int:
     wrong = [record for record in records if not record.done]
     if not wrong:
         return DONE
+    if len(records) == 1:
+        complain(f"{wrong[0].ref}: {wrong[0].message}")
+        return FAILED
     failed = sum(record.status == "failed" for record in wrong)
     parts = [f"{failed} failed"] if failed else []
     if len(wrong) > failed:

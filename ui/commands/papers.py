@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from neuramosaic.errors import UsageError
+from neuramosaic.errors import NotFoundError, UnknownNameError, UsageError
 from ui.commands.opening import opened
 from ui.failures import DONE
 from ui.options import DEFAULT_WORKSPACE, AsJson, Workspace
@@ -16,11 +17,14 @@ from ui.output import print_json, results, say
 
 if TYPE_CHECKING:  # imported where it is used, so that --help is quick
     from agents.paper_reader.findings import PaperFindings
+    from knowledge.library import Library
     from knowledge.papers import Hit, Paper
     from neuramosaic.store.records import WritingRecord
     from neuramosaic.store.store import Store
 
 app = typer.Typer(rich_markup_mode="rich")
+#: What can turn passages into vectors.
+EMBEDDERS = ("local", "openai")
 
 
 @app.callback(invoke_without_command=True)
@@ -43,7 +47,9 @@ def papers(
         given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
         if given:
             option = f"--{given[0].removeprefix('as_')}"
-            raise UsageError(f"{option} belongs behind the command: neuramosaic papers show ID {option} ...")
+            raise UsageError(
+                f"{option} belongs behind the command: neuramosaic papers {context.invoked_subcommand} ... {option}"
+            )
         return DONE
     if search is not None and not search.strip():
         raise UsageError("--search needs some words, such as 'linear attention'")
@@ -67,10 +73,10 @@ def show_paper(
     from graph.readings import Readings
 
     with opened(workspace) as store, workspace_library(store, workspace) as library:
-        known = library.paper(paper)
-        passages = library.passages(paper)
-        found = Readings(workspace).find(known.sha256)
-        writings = _writings(store, paper)
+        known = _named(library, paper)
+        passages = library.passages(known.id)
+        found = Readings(workspace).find(known.sha256) if known.sha256 else None
+        writings = _writings(store, known.id)
     sections: dict[str, list[int]] = {}
     for passage in passages:
         sections.setdefault(passage.section, []).append(passage.page)
@@ -88,8 +94,47 @@ def show_paper(
     return DONE
 
 
+@app.command("reindex")
+def reindex_papers(
+    embedder: Annotated[
+        str, typer.Option("--embedder", metavar="local|openai", help="What turns passages into vectors.")
+    ] = "local",
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="Of openai: the model that is asked.")
+    ] = "text-embedding-3-small",
+    dimension: Annotated[
+        int, typer.Option("--dimension", metavar="N", min=1, max=8192, help="Of openai: length of its vectors.")
+    ] = 1536,
+    as_json: AsJson = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> int:
+    """Index all papers anew, with the same embedder or another; every later command uses that one.
+
+    Examples:
+      neuramosaic papers reindex
+      neuramosaic papers reindex --embedder openai --model text-embedding-3-small --dimension 1536
+    """
+    from graph.bookshelf import openai_embedder, workspace_library
+    from knowledge.embedding import LocalEmbedder
+
+    if embedder not in EMBEDDERS:
+        raise UnknownNameError("embedder", embedder, EMBEDDERS)
+    chosen = LocalEmbedder() if embedder == "local" else openai_embedder(model, dimension)
+    with opened(workspace) as store, workspace_library(store, workspace, chosen) as library:
+        chosen.embed(["a test"])  # what cannot be had is known before anything is forgotten
+        say(f"indexing with {chosen.name} ...")
+        library.reindex()
+        count = len(library.papers())
+    if as_json:
+        print_json({"embedder": chosen.name, "dimension": chosen.dimension, "papers": count})
+    else:
+        say(f"{count} papers and the built-in ideas are indexed with {chosen.name}")
+    return DONE
+
+
 def _list(as_json: bool, workspace: Path) -> int:
     from graph.bookshelf import workspace_library
+    from graph.readings import Readings
     from neuramosaic.store.store import FILE_NAME
     from ui.tables import plain_table
 
@@ -101,6 +146,7 @@ def _list(as_json: bool, workspace: Path) -> int:
                 {
                     **_facts(paper, len(library.passages(paper.id))),
                     "components": [_component(item) for item in _writings(store, paper.id)],
+                    "found": _found(Readings(workspace).find(paper.sha256)),
                 }
                 for paper in library.papers()
             ]
@@ -116,7 +162,10 @@ def _list(as_json: bool, workspace: Path) -> int:
     table.add_column("title", ratio=1)
     table.add_column("components")
     for row in rows:
+        found = row["found"]
         names = ", ".join(_told(item) for item in row["components"])
+        if not names and found and found["relation"] != "none":
+            names = f"{found['name']} ({found['relation']})"
         table.add_row(row["paper"], str(row["pages"]), str(row["chunks"]), Text(row["title"]), Text(names))
     results().print(table)
     return DONE
@@ -125,9 +174,12 @@ def _list(as_json: bool, workspace: Path) -> int:
 def _search(text: str, limit: int, as_json: bool, workspace: Path) -> int:
     from agents.paper_reader.plain import plain
     from graph.bookshelf import workspace_library
+    from knowledge.index import FOLDER
     from knowledge.shelf import BUILTIN
     from neuramosaic.store.store import Store
 
+    if not (workspace / FOLDER).exists():
+        say("indexing the built-in ideas, once for each workspace ...")
     with Store.open(workspace) as store, workspace_library(store, workspace) as library:
         hits: list[Hit] = library.search(text, limit)
     if as_json:
@@ -164,6 +216,22 @@ def _search(text: str, limit: int, as_json: bool, workspace: Path) -> int:
     return DONE
 
 
+def _named(library: Library, name: str) -> Paper:
+    """Return the paper that a person means: by its id, with or without "arXiv:" and a version, or a built-in idea.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    from knowledge.fetching.references import ARXIV_ID
+    from knowledge.shelf import BUILTIN
+
+    match = ARXIV_ID.fullmatch(name.strip().removeprefix("arXiv:"))
+    for called in dict.fromkeys((name, match["id"] if match else name, f"{BUILTIN}{name}")):
+        with contextlib.suppress(NotFoundError):
+            return library.paper(called)
+    return library.paper(name)
+
+
 def _facts(paper: Paper, chunks: int) -> dict[str, Any]:
     from agents.paper_reader.plain import plain
 
@@ -173,10 +241,14 @@ def _facts(paper: Paper, chunks: int) -> dict[str, Any]:
         "authors": [plain(author) for author in paper.authors],
         "version": paper.version,
         "published": paper.published,
-        "origin": plain(paper.origin),
+        "origin": plain(paper.source),
         "pages": paper.pages,
         "chunks": chunks,
     }
+
+
+def _found(found: PaperFindings | None) -> dict[str, str] | None:
+    return None if found is None else {"relation": found.relation, "slot": found.slot, "name": found.name}
 
 
 def _writings(store: Store, paper: str) -> list[WritingRecord]:
