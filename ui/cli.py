@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from ui.commands import component, doctor, idea, llm, running, sandbox, study, task, trial, writing
+from ui.commands import component, doctor, idea, llm, opening_app, running, sandbox, study, task, trial, writing
 from ui.failures import exit_status
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.add_typer(running.app)
 app.add_typer(idea.app)
 app.add_typer(study.app)
 app.add_typer(trial.app)
+app.add_typer(opening_app.app)
 component.app.command("write")(writing.write_component)
 component.app.command("try")(idea.compare_component)
 app.add_typer(component.app, name="component", rich_help_panel="Parts")

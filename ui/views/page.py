@@ -1,0 +1,58 @@
+"""What every view of the app is given, and the few elements that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from neuramosaic.store.records import StudyRecord
+from ui.reader import Reader
+
+#: How often a view of a running study looks again, in seconds.
+REFRESH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a view draws from.
+
+    Attributes:
+        reader: Of the workspace.
+        study: The study that is looked at; None while the workspace has none.
+    """
+
+    reader: Reader
+    study: str | None
+
+    @property
+    def record(self) -> StudyRecord:
+        """The study."""
+        assert self.study is not None
+        return self.reader.study(self.study)
+
+    @property
+    def unit(self) -> str:
+        """Unit of its val loss."""
+        return str(self.record.task.get("unit", "nats per token"))
+
+
+def empty(text: str, command: str | None = None) -> None:
+    """Say that there is nothing to show, and what would change that."""
+    st.info(text, icon=":material/info:")
+    if command is not None:
+        st.code(command, language="shell")
+
+
+def needs_study(page: Page) -> bool:
+    """Return whether there is a study to show; say what to do if not."""
+    if page.study is None:
+        empty("This workspace has no study yet. Start one in the chat, or with", "neuramosaic run --trials 8")
+        return False
+    return True
+
+
+def plain(text: object) -> str:
+    """Return text of papers, models and people so that Streamlit's Markdown shows it as it is."""
+    escaped = "".join("\\" + letter if letter in "\\`*_{}[]()<>#+-.!|$~:^=&" else letter for letter in str(text))
+    return escaped.replace("\n", "  \n")
