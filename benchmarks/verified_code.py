@@ -41,7 +41,7 @@ from prompts import load_prompt
 
 CARDS = Path(__file__).parent / "cards"
 #: The sets of cards; no name is in two of them. What is held out is for figures only, nothing is tuned on it.
-SETS = {"cards": CARDS, "held_out": CARDS / "held_out"}
+SETS = {"cards": CARDS, "held_out": CARDS / "held_out", "held_out_2": CARDS / "held_out_2"}
 #: The writer's own budget per card.
 TOKENS = 40_000
 #: What llama.cpp's server counts, by our name for it; a prompt's tokens without those that its cache held.

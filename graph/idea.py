@@ -15,7 +15,8 @@ from agents.llm.budget import Budget
 from agents.llm.client import LanguageModel
 from agents.llm.providers import ProviderChoice, check_provider, create_provider
 from agents.writer.result import Written
-from agents.writer.writer import ComponentWriter
+from agents.writer.writer import ComponentWriter, WriterLimits
+from graph.workshop import limits_of
 from graph.writing import recall
 from neuramosaic.components.card import Card
 from neuramosaic.store.components import workspace_catalogue
@@ -74,8 +75,8 @@ class Ideas:
         Raises:
             UsageError, ModelError, BudgetSpentError: What `CardMaker.card` raises; nothing is kept then.
         """
-        card = CardMaker(model).card(text, workspace_catalogue(self._store), slot=slot)
-        return self._writings.add(card, source=SOURCE, proposal={"idea": _words(text)})
+        made = CardMaker(model).card(text, workspace_catalogue(self._store), slot=slot)
+        return self._writings.add(made.card, source=SOURCE, proposal={"idea": _words(text), **made.told()})
 
     def write(
         self,
@@ -105,15 +106,21 @@ class Ideas:
         if writing.state is not WritingState.OPEN:
             writing = self._writings.add(Card.from_yaml(writing.card), source=SOURCE, proposal=writing.proposal)
         with Bench(backend) as bench:
-            writer = component_writer(model, bench, self._store, self._workspace, on_progress)
+            limits = limits_of(writing)
+            writer = component_writer(model, bench, self._store, self._workspace, on_progress, limits)
             return writer.write(writing, workspace_catalogue(self._store), again=again)
 
 
 def component_writer(
-    model: LanguageModel, bench: Bench, store: Store, workspace: Path, on_progress: Callable[[str], None] | None
+    model: LanguageModel,
+    bench: Bench,
+    store: Store,
+    workspace: Path,
+    on_progress: Callable[[str], None] | None,
+    limits: WriterLimits,
 ) -> ComponentWriter:
     """Return the writer of components."""
-    return ComponentWriter(model, bench, store, workspace, on_progress=on_progress)
+    return ComponentWriter(model, bench, store, workspace, limits=limits, on_progress=on_progress)
 
 
 @contextmanager

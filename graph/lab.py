@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,25 +13,30 @@ from agents.analyst import Analyst
 from agents.coder import Coder
 from agents.comparison import Comparison
 from agents.designer import Designer
-from agents.literature import Brief, Literature
+from agents.literature import Brief, Finding, Literature, Situation, due
+from agents.literature.brief import findings_of
 from agents.llm.client import LanguageModel
 from agents.runner import Runner, known_functions, trial_limits
+from graph.bookshelf import OpenedLater
 from graph.control import seconds_spent
 from graph.language import open_language_model
 from graph.plan import Plan, plan_study, study_space
 from graph.replay import Schedule, schedule_of
 from graph.workers import TrialWorkers
 from graph.workshop import Workshop
-from neuramosaic.components.spec import Slot
+from neuramosaic.components.spec import ComponentSpec, Slot
 from neuramosaic.errors import UsageError
 from neuramosaic.store.code import CodeRepository
 from neuramosaic.store.components import study_catalogue
-from neuramosaic.store.records import Event, WritingRecord
+from neuramosaic.store.records import Event, TrialRecord, WritingRecord
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
 from neuramosaic.study import StudyConfig
 from sandbox.base import SandboxConfig
 from sandbox.registry import create_sandbox
+
+#: Kind of the journal's entry that holds a brief of the literature.
+BRIEF = "brief"
 
 
 class WritingCutShortError(Exception):
@@ -53,6 +58,7 @@ class Lab:
         workshop: Where components are written; None if nobody is asked.
         schedule: The order of events to follow, if this is a replay.
         spent: Which cap of the language model was reached in this session, and how to go on; empty while none is.
+        literature: Who looks for what is known; it has no library by default.
         sandbox_failures: How often the sandbox failed in this session, by trial.
         brief, designer, coder: What the agents know, and those that depend on the space.
         analyst: The analyst.
@@ -69,12 +75,15 @@ class Lab:
     workshop: Workshop | None = None
     schedule: Schedule | None = None
     spent: str = ""
+    literature: Literature = field(default_factory=Literature)
     sandbox_failures: Counter[str] = field(default_factory=Counter)
     brief: Brief = field(init=False)
     designer: Designer | Comparison = field(init=False)
     coder: Coder = field(init=False)
     analyst: Analyst = field(init=False, default_factory=Analyst)
     writings: Writings = field(init=False)
+    _findings: tuple[Finding, ...] = field(init=False, default=())
+    _consulted: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.writings = Writings(self.store)
@@ -106,10 +115,50 @@ class Lab:
         self.plan = replace(self.plan, space=space, catalogue=space.catalogue)
         self._appoint()
 
+    def consult(self, trials: Sequence[TrialRecord]) -> None:
+        """Bring the brief of the literature up to date, if enough trials have finished since the last one.
+
+        A brief is made of the trials that had finished when it was due, in the order in which they finished, and kept
+        in the journal. A session that goes on takes it from there, and so does a replay, from the study that it
+        repeats: papers may have come in meanwhile, and a model is not asked again.
+
+        Args:
+            trials: All trials of the study.
+        """
+        after = due(trials)
+        if after == self._consulted or (self.plan.config.comparison and self._consulted is not None):
+            return
+        config = self.plan.config
+        recorded = self._recorded_findings(self.study, after)
+        if recorded is None:
+            recorded = self._recorded_findings(config.replay, after) if config.replay else None
+            brief = replace(self.brief, findings=recorded or ())
+            if recorded is None:
+                had = [trial for trial in trials if trial.finish_order is not None and trial.finish_order <= after]
+                length = self.plan.space.sequence_length
+                situation = Situation(self.study, config.task, length, config.seed, had)
+                brief = self.literature.brief(self._components(), situation)
+                recorded = brief.findings
+            self.store.add_event(
+                self.study, "literature", BRIEF, brief.summary(), data={"after": after, **brief.to_json()}
+            )
+        self._findings, self._consulted = recorded, after
+        self._appoint()
+
+    def _recorded_findings(self, study: str, after: int) -> tuple[Finding, ...] | None:
+        """Return the findings that a study was given after so many finished trials, or None if it was not."""
+        for event in self.store.events(study):
+            if event.kind == BRIEF and event.data.get("after") == after and "findings" in event.data:
+                return findings_of(event.data["findings"])
+        return None
+
+    def _components(self) -> list[ComponentSpec]:
+        return [spec for slot in Slot for spec in self.plan.space.components(slot)]
+
     def _appoint(self) -> None:
         """Make the agents that depend on the space."""
         plan = self.plan
-        self.brief = Literature().brief([spec for slot in Slot for spec in plan.space.components(slot)])
+        self.brief = replace(Literature().brief(self._components()), findings=self._findings)
         self.designer = (
             Comparison(plan.space, plan.config)
             if plan.config.comparison
@@ -181,6 +230,8 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
                 model, store, workspace, backend=backend, on_progress=lambda line: _note(store, study, line, deadline)
             )
             stack.callback(workshop.close)
+        shelf = OpenedLater(store, workspace)
+        stack.callback(shelf.close)
         yield Lab(
             study=study,
             workspace=workspace,
@@ -191,6 +242,7 @@ def open_lab(workspace: Path, study: str, store: Store) -> Iterator[Lab]:
             model=model,
             workshop=workshop,
             schedule=schedule_of(config, store),
+            literature=Literature(shelf.search, model=model),
         )
 
 

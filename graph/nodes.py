@@ -12,6 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from agents.designer import CardProposal, Proposal
+from agents.literature.agent import papers_behind
 from agents.llm.base import BudgetSpentError
 from agents.writer.result import Written
 from graph.lab import Lab, WritingCutShortError
@@ -24,10 +25,9 @@ from neuramosaic.store.records import TrialOutcome, TrialRecord, TrialState, Wri
 
 
 def literature(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
-    """Say what is known about the components that the designer may use."""
+    """Say what is known about the components that the designer may use, and for the task."""
     lab = runtime.context
-    papers = {citation.component: citation.paper for citation in lab.brief.citations}
-    lab.store.add_event(lab.study, "literature", "brief", lab.brief.summary(), data=papers)
+    lab.consult(lab.store.trials(lab.study))
     return {}
 
 
@@ -44,6 +44,7 @@ def designer(state: StudyState, runtime: Runtime[Lab]) -> dict[str, Any]:
             lab.join(writing)
             name = f"{writing.slot} {writing.name}"
             lab.store.add_event(lab.study, "designer", "joined", f"{name} joins the space, version {writing.version}")
+    lab.consult(trials)
     proposed: list[str] = []
     if _to_be_written(lab, writings) and not lab.spent and not lab.out_of_time:
         return {"proposed": proposed, "exhausted": False}
@@ -105,13 +106,26 @@ def _add_trial(lab: Lab, proposal: Proposal) -> TrialRecord:
         corpus=lab.plan.corpus,
         asked=proposal.asked,
         parent=proposal.parent,
-        proposal=proposal.proposal,
+        proposal=_with_papers(lab, proposal),
     )
     if lab.schedule is not None:
         lab.schedule.check(trial)
     kind = "promoted" if proposal.parent else "proposed"
     lab.store.add_event(lab.study, "designer", kind, f"{trial.label}: {proposal.why}", trial=trial.id)
     return trial
+
+
+def _with_papers(lab: Lab, proposal: Proposal) -> dict[str, Any]:
+    """Return what the record keeps of a proposal, with the papers that it goes back to, if any.
+
+    These are the papers that its proposer named, there or when it asked for the component that is tried, and those of
+    the components that were added to the catalogue.
+    """
+    kept = dict(proposal.proposal)
+    asked = lab.writings.get(kept["writing"]).proposal if "writing" in kept else {}
+    made = papers_behind(proposal.architecture, lab.plan.catalogue)
+    papers = list(dict.fromkeys([*kept.get("papers", []), *asked.get("papers", []), *made]))
+    return {**kept, "papers": papers} if papers else kept
 
 
 def _add_writing(lab: Lab, proposal: CardProposal) -> None:

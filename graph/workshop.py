@@ -7,14 +7,27 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from agents.bench import Bench
+from agents.card_reading import read_card
 from agents.llm.client import LanguageModel
 from agents.writer.result import Written
-from agents.writer.writer import ComponentWriter
+from agents.writer.writer import ComponentWriter, WriterLimits
 from graph.workers import MAX_SANDBOX_FAILURES
+from neuramosaic.components.card import Card
 from neuramosaic.components.registry import Catalogue
 from neuramosaic.errors import SandboxError
 from neuramosaic.store.records import WritingRecord
 from neuramosaic.store.store import Store
+
+#: Candidates for a card of an idea whose equations no rule reads: what a model made of words that it did not
+#: understand is seldom verified, and more attempts change little of that.
+UNREAD_ATTEMPTS = 12
+
+
+def limits_of(writing: WritingRecord) -> WriterLimits:
+    """Return what the writing of a card may use: less if its equations are not readable, unless a paper has them."""
+    if writing.source == "paper" or read_card(Card.from_yaml(writing.card)).readable:
+        return WriterLimits()
+    return WriterLimits(attempts=UNREAD_ATTEMPTS)
 
 
 class Workshop:
@@ -40,7 +53,7 @@ class Workshop:
         self._model, self._store, self._workspace = model, store, workspace
         self._backend, self._on_progress = backend, on_progress
         self._open = ExitStack()
-        self._writer: ComponentWriter | None = None
+        self._bench: Bench | None = None
 
     def write(self, writing: WritingRecord, known: Catalogue, *, again: bool = False) -> Written:
         """Write a component, and prove it; what was asked before is in the ledger and not asked again.
@@ -56,7 +69,7 @@ class Workshop:
         """
         for failures in range(1, MAX_SANDBOX_FAILURES + 1):
             try:
-                return self._ready().write(writing, known, again=again)
+                return self._writer(limits_of(writing)).write(writing, known, again=again)
             except SandboxError as error:
                 self.close()
                 if failures == MAX_SANDBOX_FAILURES:
@@ -64,16 +77,15 @@ class Workshop:
                 self._on_progress(f"{writing.slot} {writing.name}: sandbox failed, another is started: {error}")
         raise AssertionError("MAX_SANDBOX_FAILURES is at least 1")
 
-    def _ready(self) -> ComponentWriter:
-        """Return the writer, with a bench that is started."""
-        if self._writer is None:
-            bench = self._open.enter_context(Bench(self._backend))
-            self._writer = ComponentWriter(
-                self._model, bench, self._store, self._workspace, on_progress=self._on_progress
-            )
-        return self._writer
+    def _writer(self, limits: WriterLimits) -> ComponentWriter:
+        """Return a writer, with a bench that is started."""
+        if self._bench is None:
+            self._bench = self._open.enter_context(Bench(self._backend))
+        return ComponentWriter(
+            self._model, self._bench, self._store, self._workspace, limits=limits, on_progress=self._on_progress
+        )
 
     def close(self) -> None:
         """Stop the bench; the next writing starts another."""
-        self._writer = None
+        self._bench = None
         self._open.close()

@@ -39,6 +39,7 @@ class Paper:
         origin: Where it came from, for people: a URL or a file's name, never a path of this machine.
         sha256: Of the PDF's bytes.
         pages: How many it has.
+        withdrawn: Whether arXiv says that its authors withdrew it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Paper:
     origin: str = ""
     sha256: str = ""
     pages: int = 0
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from ui.commands import component, doctor, idea, llm, opening_app, running, sandbox, study, task, trial, writing
+from ui.commands import (
+    component,
+    doctor,
+    idea,
+    ingest,
+    llm,
+    opening_app,
+    papers,
+    running,
+    sandbox,
+    study,
+    task,
+    trial,
+    writing,
+)
 from ui.failures import exit_status
 
 app = typer.Typer(
@@ -35,6 +49,8 @@ app.add_typer(idea.app)
 app.add_typer(study.app)
 app.add_typer(trial.app)
 app.add_typer(opening_app.app)
+app.add_typer(ingest.app)
+app.add_typer(papers.app, name="papers", rich_help_panel="Papers")
 component.app.command("write")(writing.write_component)
 component.app.command("try")(idea.compare_component)
 app.add_typer(component.app, name="component", rich_help_panel="Parts")

@@ -65,6 +65,7 @@ def examine(workspace: Path) -> list[Finding]:
         *_sandboxes(),
         _openai(),
         _local_model(),
+        *_reading(),
         _workspace(workspace),
     ]
 
@@ -159,6 +160,21 @@ def _local_model() -> Finding:
             "llm local", "note", "xllamacpp is not installed", "only a local model needs it: the extra 'local-llm'"
         )
     return Finding("llm local", "ok", f"xllamacpp {version}, {len(installed_parts())} of {PARTS} parts of the model")
+
+
+def _reading() -> Iterator[Finding]:
+    """What papers are read with: the reader of PDF files, and the model that makes passages comparable."""
+    from graph.bookshelf import embedder_problem
+
+    try:
+        yield Finding("papers pymupdf", "ok", importlib.metadata.version("pymupdf"))
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("papers pymupdf", "note", "not installed", "only 'ingest' needs it: pip install pymupdf")
+    problem = embedder_problem()
+    if problem is None:
+        yield Finding("papers embedder", "ok", "all-MiniLM-L6-v2 of 8 bits, on the CPU; needs no network")
+    else:
+        yield Finding("papers embedder", "note", problem, "only 'ingest' and 'papers' need it")
 
 
 def _workspace(workspace: Path) -> Finding:

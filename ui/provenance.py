@@ -19,6 +19,7 @@ from neuramosaic.store.records import ComponentRecord, TrialRecord, WritingRecor
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
 from ui.figures import duration
+from ui.paper_chain import paper_facts, paper_of, print_paper, reading_calls, trials_json
 from ui.tables import checks_table
 
 
@@ -53,7 +54,12 @@ def history(store: Store, record: ComponentRecord, writing: WritingRecord | None
         "card": _card(store, record).model_dump(mode="json", exclude_defaults=True),
         "verification": [dict(check) for check in record.checks],
         "writing": None,
+        "paper": None,
+        "trials": trials_json(store, record),
     }
+    if paper_of(writing) is not None:
+        calls = [_call(call) for call in reading_calls(store, writing)]
+        found["paper"] = {**(paper_facts(store, writing) or {}), "calls": calls}
     if writing is not None:
         facts = asdict(writing)
         for name in ("card", "card_id", "slot", "name", "version", "commit"):
@@ -75,6 +81,7 @@ def print_history(
     title = Text(f"{record.slot} ", "cyan").append(record.name, "bold").append(f"  version {record.version}", "dim")
     console.print(title)
     if writing is not None:
+        print_paper(store, writing, console)
         by_rule = writing.depth == "equations"
         who = (
             "read by rule from the equations of its card"
@@ -104,10 +111,12 @@ def print_history(
 
 
 def prediction(trial: TrialRecord, unit: str) -> dict[str, str]:
-    """Return what a trial's proposer said of it, beside what was measured: why, and the loss that was predicted."""
+    """Return what a trial's proposer said of it: why, after which papers, and what loss, beside the measured one."""
     said = {}
     if "why" in trial.proposal:
         said["because"] = str(trial.proposal["why"])
+    if papers := trial.proposal.get("papers"):
+        said["papers"] = ", ".join(map(str, papers))
     if "refused" in trial.proposal:
         said["language model"] = f"asked first, brought nothing: {trial.proposal['refused']}"
     predicted = trial.proposal.get("predicted_loss")

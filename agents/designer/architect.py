@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from agents.card_maker import CardMaker
+from agents.card_edits import Edit, edits, menu
+from agents.card_maker import LONGEST_NAME, UNREAD, CardMaker, MadeCard, edited_card, numbers
+from agents.card_starts import starts
 from agents.designer.briefing import effects_text, failed_writing, failures_text, results_text, start, task_text
 from agents.designer.vocabulary import ROLES, Sentence, Vocabulary
 from agents.literature import Brief
@@ -18,6 +20,7 @@ from neuramosaic.canonical import canonical_json
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import Slot
 from neuramosaic.errors import UsageError
+from neuramosaic.seeds import stream
 from neuramosaic.space.architecture import Architecture
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.records import TrialRecord, WritingRecord, WritingState
@@ -28,6 +31,10 @@ ATTEMPTS = 2
 """How often it is asked for one slot, if what it says cannot be used."""
 MAX_TOKENS = 400
 """The most tokens of an answer."""
+#: How many well-formed edits a new component may be chosen from.
+MENU = 10
+MOST_CITED = 3
+"""The most papers that an answer may name."""
 #: Slots that a new component may fill, if the space has a component there and one can be verified.
 INVENTED = tuple(slot for slot in (Slot.MIXER, Slot.CHANNEL, Slot.MODULATOR) if slot in HARNESS_SLOTS)
 
@@ -38,7 +45,8 @@ class Designed:
 
     Attributes:
         value: The architecture or the card; None if nothing that it said can be used.
-        proposal: What the record keeps: `why`, `predicted_loss`, `tokens_in`, `tokens_out`.
+        proposal: What the record keeps: `why`, `predicted_loss`, `papers` (ids of those that it follows, if any),
+            `tokens_in`, `tokens_out`; of a card besides how it came about: `way`, `start`, `edits`.
         refused: Why nothing can be used; empty if something can.
     """
 
@@ -48,12 +56,12 @@ class Designed:
 
 
 class _ProposedComponent(BaseModel):
-    """What an answer with an idea has to be."""
+    """What an answer with a new component has to be, besides its choice."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    idea: Sentence
     why: Sentence
+    idea: Annotated[str, Field(max_length=240)] = ""
     predicted_loss: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 
 
@@ -64,7 +72,7 @@ class Architect:
         space: The space of the study.
         config: Its configuration.
         model: Who is asked.
-        brief: The literature of the components, or None.
+        brief: The literature: the papers behind the components, and what was found for the study; or None.
     """
 
     def __init__(
@@ -74,6 +82,8 @@ class Architect:
         self._vocabulary = Vocabulary(space)
         self._parts = self._vocabulary.describe(brief)
         self._slots = [slot for slot in INVENTED if space.components(slot)]
+        self._literature = brief.text() if brief else ""
+        self._papers = brief.papers() if brief else ()
 
     @property
     def invents(self) -> bool:
@@ -103,6 +113,7 @@ class Architect:
             "vocabulary": self._parts,
             "results": results_text(trials, self._vocabulary),
             "effects": effects_text(trials, self._config.seed),
+            "literature": self._literature,
             "failures": failures_text(trials, writings, self._vocabulary),
             "loss": loss,
             "start": canonical_json(self._vocabulary.answer(begin)),
@@ -120,10 +131,10 @@ class Architect:
             return architecture
 
         name = f"{trials[0].study}.{number}"
-        return self._ask(name, "propose architecture", variables, self._vocabulary.schema, use)
+        return self._ask(name, "propose architecture", variables, self._citing(self._vocabulary.schema), use)
 
     def card(self, trials: Sequence[TrialRecord], writings: Sequence[WritingRecord], number: int) -> Designed:
-        """Ask for a component that does not exist yet: an idea in a sentence, of which a card is made.
+        """Ask for a component that does not exist yet: one of some well-formed edits, or an idea in a sentence.
 
         The slots take turns, the mixer first: left to choose, a small model has the same idea again.
 
@@ -142,21 +153,37 @@ class Architect:
             "slot": f"{slot}, which {ROLES[slot].partition(';')[0]}",
             "known": "\n".join(f"- {spec.name}: {spec.summary}" for spec in self._space.components(slot)),
             "results": results_text(trials, self._vocabulary),
+            "literature": self._literature,
             "failures": "\n".join(failed_writing(writing) for writing in failed) or "nothing",
         }
         name = f"{trials[0].study}.c{number}"
+        choices = self._menu(slot, writings, number)
+        lines = [f"{place}. {edit.sentence}" for place, edit in enumerate(choices, 1)]
+        variables["edits"] = "\n".join([*lines, "0. an idea of your own"])
+        schema = create_model("Proposed", __base__=_ProposedComponent, choice=(numbers(len(choices)), ...))
 
-        def use(answer: BaseModel) -> Card | str:
+        def use(answer: BaseModel) -> MadeCard | str:
             said = answer.model_dump()
+            if said["choice"]:
+                return edited_card([choices[said["choice"] - 1]], self._space.catalogue)
             try:
-                card = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=slot, trial=name)
+                made = CardMaker(self._model).card(said["idea"], self._space.catalogue, slot=slot, trial=name)
             except UsageError as error:
                 return str(error)
-            if card.name in {writing.name for writing in failed}:
-                return f"{card.name!r} was tried already: have another idea"
-            return card
+            if made.way == UNREAD:  # nothing bounds what it means, so that proving it would prove little
+                return f"the equations of your idea cannot be read ({made.problem}): choose a number"
+            if made.card.name in {writing.name for writing in failed}:
+                return f"{made.card.name!r} was tried already: have another idea"
+            return made
 
-        return self._ask(name, "propose component", variables, _ProposedComponent, use)
+        return self._ask(name, "propose component", variables, self._citing(schema), use)
+
+    def _menu(self, slot: Slot, writings: Sequence[WritingRecord], number: int) -> list[Edit]:
+        """Return edits of a slot's components that were not tried: which ones, depends on the study's seed alone."""
+        tried = {writing.name for writing in writings}
+        possible = [edit for start in starts(self._space.catalogue, slot) for edit in edits(start)]
+        untried = [edit for edit in possible if f"{edit.name}_{edit.start.name}"[:LONGEST_NAME] not in tried]
+        return menu(untried, MENU, stream(self._config.seed, "designer", "edits", number))
 
     def _ask(
         self,
@@ -164,7 +191,7 @@ class Architect:
         purpose: str,
         variables: dict[str, str],
         schema: type[BaseModel],
-        use: Callable[[BaseModel], Architecture | Card | str],
+        use: Callable[[BaseModel], Architecture | MadeCard | str],
     ) -> Designed:
         problem = ""
         for _ in range(ATTEMPTS):
@@ -185,9 +212,25 @@ class Architect:
             if not isinstance(value, str):
                 said = answer.model_dump()
                 told = {key: said[key] for key in ("why", "predicted_loss")}
-                return Designed(value, {**told, **self._used(trial)})
+                cited = {"papers": said["cites"]} if said.get("cites") else {}
+                if isinstance(value, MadeCard):
+                    return Designed(value.card, {**told, **cited, **value.told(), **self._used(trial)})
+                return Designed(value, {**told, **cited, **self._used(trial)})
             problem = value
         return Designed(None, self._used(trial), problem)
+
+    def _citing(self, schema: type[BaseModel]) -> type[BaseModel]:
+        """Return a schema that may name papers of the brief as well; what it lacks is dropped, not refused."""
+        if not self._papers:
+            return schema
+        known = self._papers
+
+        def of_the_brief(value: Any) -> list[str]:
+            named = value if isinstance(value, list) else []
+            return list(dict.fromkeys(item for item in named if item in known))[:MOST_CITED]
+
+        cites = Annotated[list[Literal[known]], Field(max_length=MOST_CITED), BeforeValidator(of_the_brief)]  # type: ignore[valid-type]
+        return create_model(schema.__name__, __base__=schema, cites=(cites, Field(default_factory=list)))
 
     def _used(self, trial: str) -> dict[str, int]:
         usage = self._model.used(trial)

@@ -10,6 +10,7 @@ from agents.writer.faithful import unfaithful
 from agents.writer.result import Failure
 from neuramosaic.codegen.inlining import inline_blocks
 from neuramosaic.codegen.sketch import SketchError, compile_sketch
+from neuramosaic.codegen.sketch.equations import NotReadError, read_equations
 from neuramosaic.codegen.sketch.notation import Notation, transcribe
 from neuramosaic.components.card import Card
 from neuramosaic.components.spec import ComponentSpec, Provenance
@@ -37,13 +38,26 @@ class Candidate:
 
 
 def from_equations(card: Card, provenance: Provenance) -> Candidate | None:
-    """Read a card's equations by rule; None if they make no lines of a sketch."""
+    """Read a card's equations by rule; what no rule reads makes a draft that failed, or None if no lines come of it."""
+    try:
+        lines = read_equations(card)
+    except NotReadError as error:
+        return _draft(card, str(error))
+    except Exception:  # noqa: BLE001 - text of a person, a model or a paper: what no rule reads, the model is asked for
+        return None
+    return from_sketch("\n".join(lines), card, "equations", provenance)
+
+
+def _draft(card: Card, why: str) -> Candidate | None:
+    """Return what may be of use to a model of equations that no rule reads; it is never proved. None if nothing is."""
     notation = Notation()
     try:
         lines = [line for line in map(notation.rewrite, transcribe(card.equations)) if line.strip()]
-    except Exception:  # noqa: BLE001 - text of a person, a model or a paper: what no rule reads, the model is asked for
+    except Exception:  # noqa: BLE001 - as above
         return None
-    return from_sketch("\n".join(lines), card, "equations", provenance) if lines else None
+    if not lines:
+        return None
+    return Candidate("\n".join(lines), "equations", None, Failure("sketch", f"the equations hold {why}"))
 
 
 def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> Candidate:
@@ -51,7 +65,7 @@ def from_sketch(sketch: str, card: Card, depth: str, provenance: Provenance) -> 
     if not sketch.strip():
         return Candidate(sketch, depth, None, Failure("sketch", "there is no line; the last one is a return"))
     try:
-        written = compile_sketch(sketch, card)
+        written = compile_sketch(sketch, card, exact=depth == "equations")
     except SketchError as error:
         return Candidate(sketch, depth, None, Failure("sketch", str(error)))
     except RecursionError:

@@ -2,10 +2,10 @@
 
 A source competes for slots: new architectures at the first rung. What a trial's record keeps of its proposal
 (`TrialRecord.proposal`, all optional): `slot`, the source that the slot was given to, where that is not the trial's
-source; `why`; `predicted_loss`; `writing`, the writing of the component that it tries; `tokens_in` and `tokens_out` of
-the language model's calls for it; `refused`, the reason if the language model was asked first and brought nothing
-usable (the slot then fell to another source); `card_refused`, the reason if it was asked for a component and brought
-none.
+source; `why`; `predicted_loss`; `papers`, the ids of those that it goes back to; `writing`, the writing of the
+component that it tries; `tokens_in` and `tokens_out` of the language model's calls for it; `refused`, the reason if the
+language model was asked first and brought nothing usable (the slot then fell to another source); `card_refused`, the
+reason if it was asked for a component and brought none.
 """
 
 from __future__ import annotations

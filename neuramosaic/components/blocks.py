@@ -57,10 +57,53 @@ def running_weighted_mean(x: Tensor, logits: Tensor) -> Tensor:
     return linear_scan(1 - share, share * x)
 
 
-def causal_softmax(scores: Tensor) -> Tensor:
-    """Return softmax weights over the keys j <= i, for `scores` of (..., T, T): query i, key j."""
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-    return scores.masked_fill(future, -math.inf).softmax(dim=-1)
+def gate_share(a: Tensor, b: Tensor) -> Tensor:
+    """Return a / (a + b) for `a`, `b` >= 0 of one shape; 1/2 where both are nought, so that it is finite everywhere."""
+    least = 1e-18
+    a, b = a.clamp(min=least), b.clamp(min=least)
+    return a / (a + b)
+
+
+def weighted_taps(x: Tensor, weights: Tensor) -> Tensor:
+    """Return sum_i weights[..., i] * x_(t - i), for `x` of (B, T, D) and `weights` of (B, T, K)."""
+    past = F.pad(x, (0, 0, weights.shape[-1] - 1, 0)).unfold(1, weights.shape[-1], 1)  # (B, T, D, K), the latest last
+    return torch.einsum("btdk,btk->btd", past, weights.flip(-1))
+
+
+def causal_softmax(scores: Tensor, window: int | None = None) -> Tensor:
+    """Return softmax weights over the keys j <= i, for `scores` of (..., T, T): query i, key j.
+
+    With a window, over the last `window` keys.
+    """
+    unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    if window is not None:
+        unseen = unseen | torch.ones_like(unseen).tril(-window)
+    return scores.masked_fill(unseen, -math.inf).softmax(dim=-1)
+
+
+def sink_softmax(scores: Tensor, sink: Tensor) -> Tensor:
+    """Return exp(scores_ij) / (exp(sink) + sum_(l<=i) exp(scores_il)) for j <= i, else 0.
+
+    Args:
+        scores: Shape (B, H, T, T): query i, key j.
+        sink: A logit per head, shape (H or 1, 1, 1).
+    """
+    unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    seen = scores.masked_fill(unseen, -math.inf)
+    extra = sink.to(seen.dtype).expand(*seen.shape[:-3], seen.shape[-3], seen.shape[-2], 1)
+    return torch.cat((seen, extra), dim=-1).softmax(dim=-1)[..., :-1]
+
+
+def key_distance(x: Tensor) -> Tensor:
+    """Return t - s for all pairs of positions of `x`, shape (B, T, D): a tensor of (T, T), 0 where s > t."""
+    place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+    return (place[:, None] - place[None]).clamp(min=0)
+
+
+def sum_between(x: Tensor) -> Tensor:
+    """Return the sum of x_r over s < r <= t for all t and s, for `x` of (..., T, 1): (..., T, T), 0 where s > t."""
+    total = x.cumsum(dim=-2)
+    return (total - total.mT).tril()
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:

@@ -231,5 +231,110 @@ def _calls_before_trials(db: Database) -> None:
     _never_change_calls(db)
 
 
+@migrations(name="0006_papers")
+def _papers(db: Database) -> None:
+    db.table("papers").create(
+        {
+            "id": str,
+            "title": str,
+            "authors": str,
+            "abstract": str,
+            "arxiv_id": str,
+            "version": int,
+            "published": str,
+            "origin": str,
+            "sha256": str,
+            "pages": int,
+            "withdrawn": int,
+            "content": str,
+            "builtin": int,
+            "replaced": int,
+            "indexed": int,
+            "added": str,
+        },
+        pk="id",
+        not_null={"title", "authors", "sha256", "pages", "content", "builtin", "indexed", "added"},
+    )
+    db.table("papers").create_index(["sha256"])
+    # AUTOINCREMENT: the number of a passage that was removed is never given again, so that whatever the vector index
+    # still holds under it can be told from a passage of today.
+    db.execute(
+        """
+        CREATE TABLE passages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            paper TEXT NOT NULL REFERENCES papers (id),
+            number INTEGER NOT NULL,
+            section TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            UNIQUE (paper, number)
+        )
+        """
+    )
+    # Vectors are dear to compute: kept here, the index can be made anew without the model.
+    db.execute(
+        """
+        CREATE TABLE passage_vectors (
+            passage INTEGER PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
+            vector BLOB NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE TABLE passages_removed (passage INTEGER PRIMARY KEY)")
+    # A paper's title belongs to the words of each of its passages. It changes only while the paper has none.
+    db.execute(
+        """
+        CREATE VIEW passage_words AS
+        SELECT s.id AS id, p.title AS title, s.section AS section, s.text AS text
+        FROM passages s JOIN papers p ON p.id = s.paper
+        """
+    )
+    db.execute(
+        """
+        CREATE VIRTUAL TABLE passages_fts USING fts5 (
+            title, section, text, content='passage_words', content_rowid='id', tokenize='porter unicode61'
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TRIGGER passages_fts_insert AFTER INSERT ON passages BEGIN
+        INSERT INTO passages_fts (rowid, title, section, text)
+        SELECT id, title, section, text FROM passage_words WHERE id = NEW.id; END
+        """
+    )
+    db.execute(
+        """
+        CREATE TRIGGER passages_fts_delete AFTER DELETE ON passages BEGIN
+        INSERT INTO passages_fts (passages_fts, rowid, title, section, text)
+        SELECT 'delete', OLD.id, title, OLD.section, OLD.text FROM papers WHERE id = OLD.paper; END
+        """
+    )
+    for table, columns in (("passages", "paper, number, section, text"), ("papers", "title")):
+        condition = "WHEN EXISTS (SELECT 1 FROM passages WHERE paper = OLD.id)" if table == "papers" else ""
+        condition += " AND NEW.title IS NOT OLD.title" if table == "papers" else ""
+        db.execute(
+            f"""
+            CREATE TRIGGER {table}_with_words_never_update BEFORE UPDATE OF {columns} ON {table} {condition}
+            BEGIN SELECT RAISE(ABORT, 'passages are removed and added, never changed'); END
+            """
+        )
+    # One row: what the vector index is made with, and how often it changed.
+    db.execute(
+        """
+        CREATE TABLE passage_index (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            embedder TEXT NOT NULL,
+            dimension INTEGER NOT NULL,
+            build TEXT NOT NULL,
+            changes INTEGER NOT NULL DEFAULT 0,
+            writing INTEGER NOT NULL DEFAULT 0,
+            files TEXT NOT NULL DEFAULT '{}'
+        )
+        """
+    )
+
+
 #: Schema version of this code: the number of its last step.
-LATEST = 5
+LATEST = 6

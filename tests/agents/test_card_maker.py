@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agents.card_claims import cost_class, promised, spoken_slots, window
-from agents.card_maker import ATTEMPTS, CardMaker
+from agents.card_maker import ATTEMPTS, CHOSEN, FREE, UNREAD, CardMaker, MadeCard
+from agents.card_reading import read_card
 from agents.llm.base import MalformedError, Request
 from agents.llm.client import LanguageModel
 from agents.llm.scripted import ScriptedProvider
@@ -20,7 +22,14 @@ from neuramosaic.components.spec import CostClass, Slot
 from neuramosaic.errors import UsageError
 
 IDEA = "attention whose keys are sharpened by a learned power"
-EQUATIONS = ["y_i = sum_{j <= i} softmax_j(q_i . s(k_j) / sqrt(d)) v_j", "s(k) = sign(k) |k|^p, p learned"]
+FREE_IDEA = "attention that looks for two things at once"
+HEADS = ["q_t = W_q x_t, per head", "k_t = W_k x_t, per head", "v_t = W_v x_t, per head"]
+EQUATIONS = [
+    *HEADS,
+    "p_t = W_p x_t, per head",
+    "y_t = W_o sum_(s<=t) softmax_s((q_t . k_s + p_t . k_s) / sqrt(hd)) v_s",
+]
+START = "y_t = W_o sum_(s<=t) softmax_s(q_t . k_s / sqrt(hd)) v_s"
 
 Make = Callable[..., LanguageModel]
 
@@ -29,42 +38,113 @@ def answers(**changes: Any) -> Callable[[Request], str]:
     """Answer each prompt of a card; `changes` replaces the answer to a prompt, a list answers in order."""
     said: dict[str, Any] = {
         "card_slot": {"slot": "mixer"},
-        "card_nearest": {"nearest": "attention", "change": "raise the keys to a power"},
-        "card_equations": {"equations": EQUATIONS, "name": "sharp_attention"},
+        "card_edit": {"reason": "the words say so", "choice": 1},
+        "card_nearest": {"nearest": "attention", "change": "another query"},
+        "card_equations": {"equations": EQUATIONS, "name": "double_attention"},
         "card_claims": {"cost": "quadratic", "says": []},
         **changes,
     }
 
     def answer(request: Request) -> str:
         reply = said[request.prompt]
+        if callable(reply):
+            reply = reply(request)
         return json.dumps(reply.pop(0) if isinstance(reply, list) else reply)
 
     return answer
 
 
-def card_of(make: Make, text: str = IDEA, *, slot: str | None = None, **changes: Any) -> Card:
+def choose(*phrases: str) -> Callable[[Request], dict[str, Any]]:
+    """Answer a choice among edits with the first line that holds the first phrase, the next time with the second."""
+    left = list(phrases)
+
+    def answer(request: Request) -> dict[str, Any]:
+        phrase = left.pop(0)
+        lines = [line for line in request.messages[-1].content.splitlines() if re.match(r"\d+\. ", line)]
+        line = next(line for line in lines if phrase in line)
+        return {"reason": phrase, "choice": int(line.partition(".")[0])}
+
+    return answer
+
+
+def made_of(make: Make, text: str = FREE_IDEA, *, slot: str | None = None, **changes: Any) -> MadeCard:
     return CardMaker(make(ScriptedProvider(answers(**changes)))).card(text, catalogue(), slot=slot)
 
 
-def test_a_sentence_becomes_a_card(make: Make) -> None:
+def card_of(make: Make, text: str = FREE_IDEA, *, slot: str | None = None, **changes: Any) -> Card:
+    return made_of(make, text, slot=slot, **changes).card
+
+
+def test_words_that_an_edit_fits_become_its_card(make: Make) -> None:
     provider = ScriptedProvider(answers())
-    card = CardMaker(make(provider)).card(IDEA, catalogue())
-    assert (card.name, card.slot, card.cost) == ("sharp_attention", Slot.MIXER, CostClass.QUADRATIC)
+    made = CardMaker(make(provider)).card(IDEA, catalogue())
+    card = made.card
+    assert (made.way, made.start) == (CHOSEN, "attention")
+    assert made.edits == ("the keys are raised to a learned power per channel, sign kept",)
+    assert (card.name, card.slot, card.cost) == ("power_keys_attention", Slot.MIXER, CostClass.QUADRATIC)
     assert card.summary == "Attention whose keys are sharpened by a learned power"
-    assert card.equations == EQUATIONS
-    assert [item.name for item in card.hyperparameters] == ["heads", "kv_heads"]
-    assert not card.claims()
+    assert "k_t = sign(k1_t) * (abs(k1_t) + 0.01)^g" in card.equations
     assert Card.from_yaml(card.to_yaml()) == card
+    assert read_card(card).readable
+    (asked,) = provider.requests  # one choice is all that is asked
+    assert asked.prompt == "card_edit"
+    assert "1. Causal softmax attention with several heads; the keys are raised to a learned power" in (
+        asked.messages[-1].content
+    )
+
+
+def test_two_edits_of_one_idea_are_put_together(make: Make) -> None:
+    provider = ScriptedProvider(answers(card_edit=choose("brought to length one", "sigmoid gate")))
+    text = "attention with normalised queries and a gate on the output"
+    made = CardMaker(make(provider)).card(text, catalogue(), slot="mixer")
+    assert len(made.edits) == 2
+    assert "brought to length one" in made.edits[0]
+    assert made.edits[1] == "the output is multiplied by a sigmoid gate of the input"
+    assert read_card(made.card).readable
+    assert "0. nothing else" in provider.requests[-1].messages[-1].content
+
+
+def test_one_operation_on_two_quantities_is_two_edits(make: Make) -> None:
+    made = made_of(make, "linear attention with unit-length queries and keys", slot="mixer")
+    assert sorted(made.edits) == ["the keys are brought to length one", "the queries are brought to length one"]
+
+
+def test_a_second_edit_that_the_model_does_not_want_is_left_out(make: Make) -> None:
+    first, none = {"reason": "it says so", "choice": 1}, {"reason": "said in full", "choice": 0}
+    text = "attention with normalised queries and a gate on the output"
+    made = made_of(make, text, slot="mixer", card_edit=[first, none])
+    assert len(made.edits) == 1
+
+
+def test_equations_are_written_where_no_edit_is_the_idea(make: Make) -> None:
+    provider = ScriptedProvider(answers(card_edit={"reason": "none", "choice": 0}))
+    made = CardMaker(make(provider)).card(IDEA, catalogue())
+    assert (made.way, made.start, made.problem) == (FREE, "attention", "")
+    assert made.card.equations == EQUATIONS
+    assert [request.prompt for request in provider.requests] == [
+        "card_edit", "card_nearest", "card_equations", "card_claims",
+    ]  # fmt: skip
+
+
+def test_words_that_no_edit_fits_become_equations(make: Make) -> None:
+    provider = ScriptedProvider(answers())
+    made = CardMaker(make(provider)).card(FREE_IDEA, catalogue())
+    card = made.card
+    assert (made.way, made.told()) == (FREE, {"way": FREE, "start": "attention"})
+    assert (card.name, card.cost) == ("double_attention", CostClass.QUADRATIC)
+    assert card.equations == EQUATIONS
+    assert [item.name for item in card.hyperparameters] == ["heads"]
+    assert not card.claims()
     asked = {request.prompt: request.messages[-1].content for request in provider.requests}
     assert list(asked) == ["card_nearest", "card_equations", "card_claims"]  # the words say which slot
-    assert IDEA in asked["card_nearest"]
-    assert "- min_gru: Gated recurrent unit that is scanned in parallel" in asked["card_nearest"]
-    assert "softmax_j(q_i . k_j / sqrt(d) + bias_ij) v_j" in asked["card_equations"]
-    assert EQUATIONS[1] in asked["card_claims"]
+    assert FREE_IDEA in asked["card_nearest"]
+    assert "- ssm: Selective state-space model" in asked["card_nearest"]
+    assert START in asked["card_equations"]
+    assert EQUATIONS[-1] in asked["card_claims"]
 
 
 def test_the_model_chooses_the_slot_where_the_words_do_not(make: Make) -> None:
-    text = "something that sharpens what is there by a learned power"
+    text = "something that sharpens what is there"
     card = card_of(
         make,
         text,
@@ -76,10 +156,16 @@ def test_the_model_chooses_the_slot_where_the_words_do_not(make: Make) -> None:
 
 
 def test_the_slot_that_a_person_names_is_not_asked_for(make: Make) -> None:
-    said = {"card_slot": None, "card_nearest": {"nearest": "kwta", "change": "a power"}}
-    card = card_of(make, slot="channel", card_claims=None, **said)
+    card = card_of(
+        make,
+        slot="channel",
+        card_slot=None,
+        card_claims=None,
+        card_nearest={"nearest": "mlp", "change": "two"},
+        card_equations={"equations": ["y_t = W_o (sin(W_a x_t) * cos(W_b x_t))"], "name": "waves"},
+    )
     assert card.slot is Slot.CHANNEL
-    assert [item.name for item in card.hyperparameters] == ["expansion", "fraction"]
+    assert [item.name for item in card.hyperparameters] == ["expansion"]
 
 
 @pytest.mark.parametrize("slot", ["residual", "position", "mixxer"])
@@ -104,64 +190,51 @@ def test_a_name_is_made_plain_and_free(make: Make, said: str, name: str) -> None
     assert card_of(make, card_equations={"equations": EQUATIONS, "name": said}).name == name
 
 
-START = "y_i = sum_{j <= i} softmax_j(q_i . k_j / sqrt(d) + bias_ij) v_j"
-
-
 @pytest.mark.parametrize(
     ("first", "note"),
     [
-        (
-            [f"{START} .", "k_j: the learned keys", "p: a learned power"],
-            "were those of attention, unchanged: edit them",
-        ),
-        (["the keys are sharpened"], "there was no equation in it"),
-        ([START, "bias_ij = learned"], "it left every equation of attention as it was"),
+        ([*HEADS, START], "it computes what attention computes"),
+        (["u_t = W_q x_t, per head", "r_t = W_k x_t, per head", "c_t = W_v x_t, per head",
+          "y_t = W_o sum_(s<=t) softmax_s(u_t . r_s / sqrt(hd)) c_s"], None),
+        (["two things are looked for"], "there was no equation in it"),
+        ([*HEADS, "y_t = W_o sharpen(k_t)"], "there is no function sharpen(...)"),
+        ([*HEADS, "y_t = W_o (q_t * attention_gate * v_t)"], "nothing says what attention_gate is"),
+        ([*HEADS, "y_t = W_o (q_t * c_t * v_t)"], "c at a position, which no equation defines"),
+        ([*HEADS, "y_t = W_o (q_t * ("], "is no expression that is known"),
     ],
-)
-def test_equations_that_did_not_change_are_asked_for_again(make: Make, first: list[str], note: str) -> None:
+)  # fmt: skip
+def test_equations_that_cannot_be_used_are_asked_for_again(make: Make, first: list[str], note: str | None) -> None:
     said = [{"equations": first, "name": "first"}, {"equations": EQUATIONS, "name": "right"}]
     provider = ScriptedProvider(answers(card_equations=said))
-    card = CardMaker(make(provider)).card(IDEA, catalogue())
-    assert (card.name, card.equations) == ("right", EQUATIONS)
+    made = CardMaker(make(provider)).card(FREE_IDEA, catalogue())
+    assert (made.card.name, made.card.equations, made.way) == ("right", EQUATIONS, FREE)
     asked = [request.messages[-1].content for request in provider.requests if request.prompt == "card_equations"]
+    note = note or "it computes what attention computes"
     assert note not in asked[0]
     assert note in asked[1]
 
 
 def test_symbols_that_were_there_are_not_explained_again(make: Make) -> None:
-    explained = [*EQUATIONS, "q_i: computed from x", "p: learned, one per head"]
+    explained = [*EQUATIONS, "q_t: computed from x", "r: learned, one per head"]
     card = card_of(make, card_equations={"equations": explained, "name": "sharp"})
-    assert card.equations == [*EQUATIONS, "p: learned, one per head"]
+    assert card.equations == [*EQUATIONS, "r: learned, one per head"]
 
 
-def test_a_model_that_cannot_edit_names_what_takes_the_place_of_a_symbol(make: Make) -> None:
-    replacement = {"symbol": "k_j", "becomes": "sign(k_j) |k_j|^p", "where": ["p: learned", "q_i: the queries"]}
-    card = card_of(make, card_equations={"equations": [START], "name": "same"}, card_replacement=replacement)
-    assert card.equations == [START.replace("k_j", "(sign(k_j) |k_j|^p)"), "p: learned"]
-
-
-def test_a_symbol_is_replaced_where_it_is_used_and_not_where_it_is_defined(make: Make) -> None:
-    start = equations_of(catalogue().get("mixer", "min_gru"))
-    card = card_of(
-        make,
-        card_nearest={"nearest": "min_gru", "change": "the gate stays open"},
-        card_equations={"equations": start, "name": "same"},
-        card_replacement={"symbol": "z_t", "becomes": "max(z_t, 0.1)", "where": []},
-    )
-    assert card.equations[0] == "h_t = (1 - (max(z_t, 0.1))) * h_(t-1) + (max(z_t, 0.1)) * g(c_t)"
-    assert card.equations[1] == "z_t = sigmoid(W_z x_t)"
+def test_equations_that_nothing_reads_are_kept_with_the_reason(make: Make) -> None:
+    unread = [*HEADS, "y_t = W_o sharpen(k_t)"]
+    provider = ScriptedProvider(answers(card_equations={"equations": unread, "name": "sharp"}))
+    made = CardMaker(make(provider)).card(FREE_IDEA, catalogue())
+    assert made.way == UNREAD
+    assert made.card.equations == unread
+    assert made.told()["problem"].startswith("there is no function sharpen(...)")
+    assert sum(request.prompt == "card_equations" for request in provider.requests) == ATTEMPTS
 
 
 def test_a_model_that_changes_nothing_at_all_leaves_the_words(make: Make) -> None:
-    unchanged = {"symbol": "k_j", "becomes": "k_j", "where": []}
-    provider = ScriptedProvider(
-        answers(card_equations={"equations": [START], "name": "same"}, card_replacement=unchanged)
-    )
-    card = CardMaker(make(provider)).card(IDEA, catalogue())
-    assert card.equations == [START, f"but: {IDEA}"]
-    assert sum(request.prompt == "card_equations" for request in provider.requests) == ATTEMPTS
-    (asked,) = [request.messages[-1].content for request in provider.requests if request.prompt == "card_replacement"]
-    assert "Symbols: bias_ij, d, k_j, q_i, v_j" in asked
+    made = made_of(make, card_equations={"equations": [*HEADS, START], "name": "same"})
+    assert made.way == UNREAD
+    assert made.card.equations[-2:] == [START, f"but: {FREE_IDEA}"]
+    assert "it computes what attention computes" in made.problem
 
 
 @pytest.mark.parametrize("text", ["", "   ", "42 !!"])
@@ -176,7 +249,7 @@ def test_an_essay_is_no_idea(make: Make) -> None:
 
 
 def test_a_long_idea_stands_on_the_card_in_full(make: Make) -> None:
-    text = "attention " + "that is sharper than it was " * 20
+    text = "attention " + "that is other than it was " * 20
     card = card_of(make, text)
     assert len(card.summary) <= 200
     assert card.equations[-1] == f"in words: {text.strip()}"

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from agents.card_reading import read_card
 from agents.designer import CardProposal, Designer, Proposal
+from agents.designer.architect import Architect
 from agents.literature import Literature
 from agents.llm.base import BudgetSpentError, ServerFailureError
 from agents.llm.budget import Budget
@@ -60,6 +62,7 @@ def answer(number, *, mixer="min_gru", predicted=2.0, **changes):
 
 
 IDEA = {
+    "choice": 0,
     "idea": "the mean of all inputs so far, through a linear map",
     "why": "sums of the past are cheap",
     "predicted_loss": 1.25,
@@ -426,3 +429,61 @@ def test_known_functions_are_those_of_like_trials_that_had_finished(store, space
     assert known_functions(replace(last, rung=1, parent=trials[1].id), alike) == {}
     assert known_functions(replace(last, seed=5), alike) == {}
     assert known_functions(replace(last, after=0), alike) == {}
+
+
+def test_a_component_is_chosen_among_well_formed_edits_that_were_not_tried(store, space, make):
+    said = {"why": "powers sharpen", "choice": 2, "predicted_loss": 1.5}
+    provider = ScriptedProvider(lambda request: json.dumps(said))
+    architect = Architect(space, configured(new_components=3), make(provider), None)
+    add(store, configured(), space, Designer(space, configured(), model=None).propose([]))
+    trials = store.trials(STUDY)
+    first = architect.card(trials, [], 0)
+    assert first.proposal["way"] == "edit chosen"
+    assert read_card(first.value).readable
+    (asked,) = provider.requests
+    shown = "\n".join(message.content for message in asked.messages)
+    assert f"2. {first.value.summary}" in shown
+    assert architect.card(trials, [], 0).value == first.value  # asked once, and found in the ledger
+    assert len(provider.requests) == 1
+
+    writing = Writings(store).add(first.value, source="llm", study=STUDY, number=0)
+    again = architect.card(trials, [writing], 0)
+    assert again.value.name != first.value.name
+    assert f" {first.value.summary}" not in "\n".join(m.content for m in provider.requests[-1].messages)
+
+
+def test_an_idea_whose_equations_nothing_reads_is_refused_and_a_number_asked_for(store, space, make):
+    own = {
+        "why": "it is new",
+        "choice": 0,
+        "idea": "attention that looks for two things at once",
+        "predicted_loss": 1.5,
+    }
+    said = {
+        "propose_component": own,
+        "card_nearest": {"nearest": "attention", "change": "everything"},
+        "card_equations": {"equations": ["y_t = W_o sharpen(W_v x_t)"], "name": "sharp"},
+        "card_claims": {"cost": "quadratic", "says": []},
+    }
+
+    def answer_of(request):
+        if request.prompt == "propose_component" and "cannot be read" in request.messages[-1].content:
+            return json.dumps({**own, "choice": 1})
+        return json.dumps(said[request.prompt])
+
+    provider = ScriptedProvider(answer_of)
+    architect = Architect(space, configured(new_components=3), make(provider), None)
+    add(store, configured(), space, Designer(space, configured(), model=None).propose([]))
+    designed = architect.card(store.trials(STUDY), [], 0)
+    assert designed.proposal["way"] == "edit chosen"
+    refused = [request.messages[-1].content for request in provider.requests if request.prompt == "propose_component"]
+    assert "there is no function sharpen(...)" in refused[1]
+
+
+def test_an_edit_that_does_not_exist_is_no_answer(store, space, make):
+    provider = ScriptedProvider(lambda request: json.dumps({"why": "w", "choice": 11, "predicted_loss": 1.5}))
+    architect = Architect(space, configured(new_components=3), make(provider), None)
+    add(store, configured(), space, Designer(space, configured(), model=None).propose([]))
+    designed = architect.card(store.trials(STUDY), [], 0)
+    assert designed.value is None
+    assert "choice" in designed.refused

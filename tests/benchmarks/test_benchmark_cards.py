@@ -16,8 +16,8 @@ from neuramosaic.verify.imports import check_imports
 
 REFERENCES = CARDS.parent / "references"
 EXAMPLES = CARDS.parents[1] / "examples" / "cards"
-FIRST, HELD_OUT = read_cards("*"), read_cards("*", "held_out")
-ALL = [*FIRST, *HELD_OUT]
+FIRST, HELD_OUT, HELD_OUT_2 = (read_cards("*", chosen) for chosen in ("cards", "held_out", "held_out_2"))
+ALL = [*FIRST, *HELD_OUT, *HELD_OUT_2]
 
 
 @pytest.mark.parametrize("graded", ALL, ids=lambda graded: graded.card.name)
@@ -59,6 +59,16 @@ def test_the_held_out_cards_go_over_the_slots_from_easy_to_hard():
     assert Counter(graded.grade for graded in HELD_OUT) == {"easy": 3, "medium": 4, "hard": 3}
 
 
+def test_the_second_held_out_cards_go_over_the_slots_from_easy_to_hard():
+    assert Counter(graded.card.slot for graded in HELD_OUT_2) == {
+        Slot.MIXER: 7,
+        Slot.CHANNEL: 5,
+        Slot.MODULATOR: 2,
+        Slot.NORM: 2,
+    }
+    assert Counter(graded.grade for graded in HELD_OUT_2) == {"easy": 6, "medium": 6, "hard": 4}
+
+
 def test_no_card_is_known_beforehand():
     """What a prompt may show as an example must not be what is asked for."""
     known = {(spec.slot, spec.name) for spec in catalogue().specs}
@@ -82,10 +92,10 @@ def test_cards_are_chosen_by_name():
 
 
 def test_cards_are_chosen_from_one_set():
-    assert {path.name for path in SETS["cards"].glob("*.yaml")}.isdisjoint(
-        path.name for path in SETS["held_out"].glob("*.yaml")
-    )
+    names = [path.name for folder in SETS.values() for path in folder.glob("*.yaml")]
+    assert len(set(names)) == len(names)
     assert [graded.card.name for graded in read_cards("s4*", "held_out")] == ["s4d"]
+    assert [graded.card.name for graded in read_cards("mish*", "held_out_2")] == ["mish_mlp"]
     with pytest.raises(UsageError, match="no card matches 'geglu'; there are dynamic_conv, "):
         read_cards("geglu", "held_out")
 

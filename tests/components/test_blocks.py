@@ -79,6 +79,23 @@ def slow_kernel_attention(q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None)
     return weights @ v / (weights.sum(-1, keepdim=True) + 1e-6)
 
 
+def slow_taps(x: Tensor, weights: Tensor) -> Tensor:
+    return sum(weights[..., i : i + 1] * slow_shift(x, i) for i in range(weights.shape[-1]))
+
+
+def slow_sink(q: Tensor, k: Tensor, v: Tensor, sink: Tensor) -> Tensor:
+    weights = (q @ k.mT).exp().tril()
+    return weights @ v / (sink.exp() + weights.sum(-1, keepdim=True))
+
+
+def slow_distance(x: Tensor) -> Tensor:
+    return stacked(x, lambda t: sum((t - s) * x[:, s] for s in range(t + 1)))
+
+
+def slow_between(x: Tensor) -> Tensor:
+    return stacked(x, lambda t: sum(x[:, s + 1 : t + 1].sum(1) * x[:, s] for s in range(t + 1)))
+
+
 @dataclass(frozen=True)
 class Case:
     """One block with its arguments: shapes of the tensors for a length, and what they are mapped through."""
@@ -131,6 +148,23 @@ CASES = {
         heads(),
         along=2,
     ),
+    "causal_softmax_window": Case(
+        lambda q, k, v: blocks.causal_softmax(q @ k.mT, 8) @ v,
+        lambda q, k, v: slow_attention(q, k, v, 8, scale=1.0),
+        heads(),
+        along=2,
+    ),
+    "sink_softmax": Case(
+        lambda q, k, v, sink: blocks.sink_softmax(q @ k.mT, sink) @ v, slow_sink, heads(None), along=2
+    ),
+    "gate_share": Case(
+        lambda a, b: blocks.gate_share(a.sigmoid(), b.exp()),
+        lambda a, b: a.sigmoid() / (a.sigmoid() + b.exp()),
+        sequences(2),
+    ),
+    "weighted_taps": Case(blocks.weighted_taps, slow_taps, lambda T: [(B, T, D), (B, T, 4)]),
+    "key_distance": Case(lambda x: blocks.key_distance(x) @ x, slow_distance, sequences(1)),
+    "sum_between": Case(lambda x: blocks.sum_between(x) @ x, slow_between, lambda T: [(B, T, 1)]),
     "causal_attention": Case(blocks.causal_attention, lambda q, k, v: slow_attention(q, k, v, 1000), heads(), along=2),
     "windowed_attention": Case(
         lambda q, k, v: blocks.windowed_attention(q, k, v, 8),

@@ -198,7 +198,7 @@ class FakeWriter:
     crash_at = None
     fails = ()
 
-    def __init__(self, model, bench, store, workspace, *, on_progress=None):
+    def __init__(self, model, bench, store, workspace, *, limits=None, on_progress=None):
         self.model, self.store, self.workspace, self.tell = model, store, workspace, on_progress
 
     def write(self, writing, known, *, again=False):

@@ -100,7 +100,7 @@ def assert_shown(trial, writing, workspace, capsys):
     assert (component["writing"]["id"], component["writing"]["attempts"]) == (writing.id, 2)
     proposed, *card, first, second = component["writing"]["calls"]
     assert (proposed["prompt"], first["prompt"], second["prompt"]) == ("propose_component", *["connection_test"] * 2)
-    assert all(call["prompt"].startswith("card_") for call in card)
+    assert all(call["prompt"].startswith("card_") or call["prompt"] == "propose_component" for call in card)
     assert "2 + 3" in second["messages"][1]["content"]
     assert main(["component", "show", writing.name, "--json", "-w", str(workspace)]) == 0
     assert json.loads(capsys.readouterr().out)["history"] == component

@@ -31,7 +31,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 COMMANDS = dict(leaves(typer.main.get_command(app)))
 WANTED = (
     "run resume stop status studies trials show export reproduce report component-list component-show "
-    "component-verify component-add task-list task-show sandbox-run sandbox-build llm-test doctor"
+    "component-verify component-add ingest papers-show task-list task-show sandbox-run sandbox-build llm-test doctor"
 )
 
 

@@ -24,6 +24,7 @@ from neuramosaic.store.writings import Writings
 
 IDEA = "a perceptron whose hidden units are cubed"
 SAID = {
+    "card_edit": {"reason": "something else is meant", "choice": 0},
     "card_nearest": {"nearest": "squared_relu", "change": "cube instead of square"},
     "card_equations": {"equations": ["y = W_2 (W_1 x)^3"], "name": "cube"},
 }
@@ -58,7 +59,7 @@ class Writer:
     written: ClassVar[list[tuple[str, bool]]]
     source: str | None = SOURCE
 
-    def __init__(self, model: Any, bench: Any, store: Store, workspace: Path, on_progress: Any) -> None:
+    def __init__(self, model: Any, bench: Any, store: Store, workspace: Path, on_progress: Any, limits: Any) -> None:
         self._bench, self._store, self._workspace, self._say = bench, store, workspace, on_progress
 
     def write(self, writing: Any, known: Any, *, again: bool = False) -> Written:

@@ -102,11 +102,14 @@ def show_component(
 ) -> int:
     """Show a component: what it is, its hyper-parameters with their domains, its source, and how it came to be.
 
+    Of one from a paper: passages, card, what was asked, code, ladder, trials, effect on the loss.
+
     Examples:
       neuramosaic component show recurrence
       neuramosaic component show none --slot position --code
     """
     from neuramosaic.store.components import known_components
+    from ui.paper_chain import print_trials
     from ui.provenance import history, print_history
 
     known, added = known_components(workspace)
@@ -128,6 +131,7 @@ def show_component(
         else:
             console.print(Text("\nHow it came to be", "bold"))
             print_history(store, record, console)
+            print_trials(store, record, console)
     return DONE
 
 

@@ -223,6 +223,18 @@ def _print_card(writing: WritingRecord, as_json: bool) -> None:
     if not as_json:
         results().print(Text("card", "bold"))
         results().print(writing.card, markup=False, soft_wrap=True)
+        _say_how(writing)
+
+
+def _say_how(writing: WritingRecord) -> None:
+    """Say how a card came about, and what of its idea was not understood; cards of before do not tell."""
+    told = writing.proposal
+    if "edits" in told:
+        say(f"it is {told['start']}, but {' and '.join(told['edits'])}")
+    elif told.get("problem"):
+        say(f"its equations could not be read: {told['problem']}; what is written may not be what you mean", "yellow")
+    elif "way" in told:
+        say(f"its equations are new; they started from those of {told['start']}")
 
 
 def _print_component(written: Written, as_json: bool) -> None:

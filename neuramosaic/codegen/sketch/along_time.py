@@ -15,6 +15,8 @@ from neuramosaic.codegen.sketch.values import (
     expression,
     is_one,
     method,
+    per_head_number,
+    to_heads,
     to_sequence,
 )
 
@@ -41,6 +43,8 @@ def _causal_conv(to: Builder, arguments: Arguments, options: dict[str, Value]) -
 @ALONG_TIME.add("recur(a, b)", "h_t = a_t * h_(t-1) + b_t; a in (0, 1), a number per channel or a sequence")
 def _recur(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     a, b = to_sequence(arguments[0]), to.hold(to_sequence(arguments[1]), "update")
+    if a.kind is Kind.PER_HEAD or (a.kind is Kind.SEQUENCE and is_one_per_head(a, b)):
+        return _recur_per_head(to, to_heads(a), to_heads(b))
     first, second, size = _together("recur", a, b)
     if a.kind is Kind.NUMBER:
         if isinstance(first, ast.Constant):
@@ -50,6 +54,35 @@ def _recur(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Valu
     elif a.kind is not Kind.SEQUENCE or is_one(a.size):
         first = method(first, "expand_as", second)
     return Value(call("linear_scan", first, second), Kind.SEQUENCE, size)
+
+
+def is_one_per_head(a: Value, b: Value) -> bool:
+    """Whether a is one number per head and b has the channels of heads."""
+    return per_head_number(a.size) and b.size is not None and b.size.text is not None and not per_head_number(b.size)
+
+
+def _recur_per_head(to: Builder, a: Value, b: Value) -> Value:
+    """Write a recurrence whose factor is one number per head."""
+    to.need_heads()
+    update = to.hold(b, "update")
+    factor = method(a.node, "expand_as", update.node)
+    merged = [call("merge_heads", node) for node in (factor, update.node)]
+    return Value(call("linear_scan", *merged), Kind.SEQUENCE, to_sequence(update).size)
+
+
+@ALONG_TIME.add("running_sum(z)", "sum of z_0 ... z_t")
+def _running_sum(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    z = arguments[0]
+    if z.kind is Kind.HEADS:
+        return z.written(method(z.node, "cumsum", expression("-2")))
+    z, _ = sequence(z, "running_sum")
+    return z.written(method(z.node, "cumsum", expression("1")))
+
+
+@ALONG_TIME.add("weighted_taps(z, weights)", "sum_i w_(t,i) z_(t-i) with as many taps as weights has channels")
+def _weighted_taps(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    (z, _), (weights, _) = sequence(arguments[0], "weighted_taps"), sequence(arguments[1], "weighted_taps")
+    return z.written(call("weighted_taps", z.node, weights.node))
 
 
 @ALONG_TIME.add(

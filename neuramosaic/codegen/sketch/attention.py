@@ -7,6 +7,7 @@ import ast
 from neuramosaic.codegen.sketch.functions import Arguments, Builder, Functions, count, of_kind
 from neuramosaic.codegen.sketch.values import (
     Kind,
+    Size,
     SketchError,
     Value,
     call,
@@ -45,15 +46,96 @@ def _cosine(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Val
     return Value(ast.BinOp(q, ast.MatMult(), ast.Attribute(k, "mT")), Kind.SCORES)
 
 
-@ATTENTION.add("causal_softmax(scores)", "softmax over the positions s <= t, (B, H, T, T); multiply it with @ v")
+@ATTENTION.add(
+    "causal_softmax(scores, window=None)",
+    "softmax over the positions s <= t, or over the last `window`, (B, H, T, T); multiply it with @ v",
+)
 def causal_softmax(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     """Write a softmax of scores that sees no later position."""
-    return Value(call("causal_softmax", of_kind(arguments[0], Kind.SCORES, "causal_softmax").node), Kind.SCORES)
+    scores = of_kind(arguments[0], Kind.SCORES, "causal_softmax").node
+    windows = [count(item, "the window of causal_softmax") for item in _given(arguments[1:])]
+    return Value(call("causal_softmax", scores, *windows), Kind.SCORES)
 
 
-@ATTENTION.add("causal(weights)", "weights with zeros for s > t; weights may be any function of scores, (B, H, T, T)")
+@ATTENTION.add(
+    "sink_softmax(scores, sink)", "causal_softmax with exp(sink) more below the line; sink a number per head"
+)
+def _sink_softmax(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    scores, sink = of_kind(arguments[0], Kind.SCORES, "sink_softmax").node, arguments[1]
+    if sink.kind is Kind.VECTOR and sink.size is not None:
+        sink.size.settle("heads")
+        sink = to_heads(sink)
+    if sink.kind not in (Kind.NUMBER, Kind.PER_HEAD):
+        raise SketchError(f"the sink of sink_softmax is {sink.shape}; make it one number per head")
+    node = sink.node
+    if sink.kind is Kind.NUMBER:
+        node = ast.BinOp(node, ast.Mult(), expression("x.new_ones(1, 1, 1)"))
+    return Value(call("sink_softmax", scores, node), Kind.SCORES)
+
+
+@ATTENTION.add(
+    "causal(weights, window=None)",
+    "weights with zeros for s > t, or but for the last `window`; any function of scores, (B, H, T, T)",
+)
 def _causal(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-    return Value(method(of_kind(arguments[0], Kind.SCORES, "causal").node, "tril"), Kind.SCORES)
+    weights = method(of_kind(arguments[0], Kind.SCORES, "causal").node, "tril")
+    for item in _given(arguments[1:]):
+        weights = method(weights, "triu", ast.BinOp(expression("1"), ast.Sub(), count(item, "the window of causal")))
+    return Value(weights, Kind.SCORES)
+
+
+@ATTENTION.add("distance()", "t - s for all pairs of positions, 0 for s > t, (T, T)")
+def _distance(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    return Value(call("key_distance", expression("x")), Kind.SCORES)
+
+
+@ATTENTION.add("between(z)", "sum of z_r over s < r <= t for all pairs, z one number per head, (B, H, T, T)")
+def _between(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    return Value(call("sum_between", _per_position(to, "between", arguments[0])), Kind.SCORES)
+
+
+@ATTENTION.add("of_query(z)", "one number per head, z_t, for all pairs of t and s, (B, H, T, T)")
+def _of_query(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    return Value(_per_position(to, "of_query", arguments[0]), Kind.SCORES)
+
+
+@ATTENTION.add("of_key(z)", "one number per head, z_s, for all pairs of t and s, (B, H, T, T)")
+def _of_key(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    return Value(ast.Attribute(_per_position(to, "of_key", arguments[0]), "mT"), Kind.SCORES)
+
+
+def _per_position(to: Builder, name: str, value: Value) -> ast.expr:
+    """Return one number per head and position, (B, H or 1, T, 1)."""
+    z = value
+    if value.kind is Kind.SEQUENCE and not is_one(value.size):
+        to.need_heads()
+        if value.size is not None:
+            value.size.settle("heads")
+        z = to_heads(value)
+    if z.kind is Kind.SEQUENCE:
+        return method(z.node, "unsqueeze", expression("1"))
+    if z.kind is not Kind.HEADS or not is_one(z.size):
+        raise SketchError(f"{name} takes one number per head, this is {value.shape}; write linear(x, heads)")
+    return z.node
+
+
+def _given(arguments: Arguments) -> Arguments:
+    return [item for item in arguments if not (isinstance(item.node, ast.Constant) and item.node.value is None)]
+
+
+@ATTENTION.add("linear_per_head(z, size=head_dim)", "a learned linear map of z for each head, (B, H, T, size)")
+def _linear_per_head(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    to.need_heads()
+    z = of_kind(to_heads(arguments[0]), Kind.HEADS, "linear_per_head")
+    before = z.size
+    assert before is not None
+    after = Size(to.constructor(arguments[1].node)) if len(arguments) > 1 else Size("head_dim")
+
+    def made() -> str:
+        fan_in = before.text or "head_dim"
+        return f"nn.Parameter(torch.randn(heads, {fan_in}, {after.text or 'head_dim'}) / ({fan_in}) ** 0.5)"
+
+    return Value(ast.BinOp(z.node, ast.MatMult(), expression(to.module("linear_per_head", made))), Kind.HEADS, after)
 
 
 @ATTENTION.add("attention(q, k, v)", "softmax attention over all s <= t")

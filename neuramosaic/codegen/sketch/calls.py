@@ -59,9 +59,11 @@ class Call:
         options: dict[str, Value] = {}
         for keyword in self.keywords:
             key = _OTHER_ARGUMENTS.get(keyword.arg or "", keyword.arg or "")
-            if key in function.names:
+            if key == "init" and self.name == "param" and "size" not in given:
+                options[key] = Value(keyword.value, Kind.NUMBER)  # its place is behind a size that is left open
+            elif key in function.names:
                 given[key] = keyword.value
-            elif key == "bias":
+            elif key == "bias" or (key == "spread" and self.name == "param"):
                 options[key] = Value(keyword.value, Kind.NUMBER)
             elif key not in _IGNORED:
                 raise SketchError(f"{function.signature} has no argument {key}")

@@ -138,6 +138,12 @@ _add_pair("maximum", "min", "the greater of two, element by element")
 _add_pair("minimum", "max")
 
 
+@CHANNELS.add("share(a, b)", "a / (a + b) for a, b >= 0, also where both are nought")
+def _share(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
+    a, b, kind, size = align(arguments[0], arguments[1])
+    return Value(call("gate_share", a, b), kind, size)
+
+
 @CHANNELS.add("chunk(z, parts)", "z cut into equal parts: a, b = chunk(linear(x, 2 * d_model), 2)")
 def _chunk(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     raise SketchError("chunk makes several values: write a, b = chunk(z, 2)")

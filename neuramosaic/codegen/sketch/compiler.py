@@ -21,19 +21,20 @@ def class_name(card: Card) -> str:
     return "".join(part[:1].upper() + part[1:] for part in card.name.split("_"))
 
 
-def compile_sketch(sketch: str, card: Card) -> str:
+def compile_sketch(sketch: str, card: Card, *, exact: bool = False) -> str:
     """Return the source of the component that a sketch describes; building blocks are not inlined yet.
 
     Args:
         sketch: Statements that assign names, and a last `return`; `x` is the input, for a modulator `block(...)` runs
             the block that it wraps.
         card: What the component is to be: its name, slot and hyper-parameters.
+        exact: Whether it is Python as it stands, so that nothing in it is taken for mathematical notation.
 
     Raises:
         SketchError: If the sketch makes no component; says which line and what to write instead.
     """
     try:
-        return _Compiler(card).compile(sketch)
+        return _Compiler(card).compile(sketch, exact)
     except (RecursionError, MemoryError):
         raise SketchError(_TOO_DEEP) from None
 
@@ -47,10 +48,10 @@ class _Compiler:
         self._draft = Draft(card, self._values)
         self._expressions = Expressions(self._draft)
 
-    def compile(self, sketch: str) -> str:
+    def compile(self, sketch: str, exact: bool) -> str:
         """Return the class."""
         notation = Notation()
-        rewritten = [notation.rewrite(line) for line in sketch.splitlines()]
+        rewritten = [line if exact else notation.rewrite(line) for line in sketch.splitlines()]
         body = _statements("\n".join(line for line in rewritten if line.strip()))
         if not body:
             raise SketchError("the sketch is empty")
@@ -69,7 +70,7 @@ class _Compiler:
             returned = self._values.get(last.targets[0].id)
         if returned is None:
             raise SketchError("the sketch has to end with `return` and the output")
-        output = self._output(returned)
+        output = self._output(returned, exact)
         return self._draft.source(class_name(self._card), output)
 
     def _statement(self, node: ast.stmt) -> None:
@@ -93,6 +94,8 @@ class _Compiler:
 
     def _assign(self, name: str, node: ast.expr) -> None:
         name = _without_position(name)
+        if name == "heads" and "heads" not in self._draft.hyperparameters and isinstance(node, ast.Constant):
+            self._draft.default_heads(node.value)
         if name in self._draft.hyperparameters or name in ("d_model", "inner", "head_dim", "heads"):
             return  # these are there already
         self._draft.hint = name
@@ -135,8 +138,8 @@ class _Compiler:
         self._draft.hint = hint
         return to_sequence(self._expressions.value(cut))
 
-    def _output(self, value: Value) -> str:
-        """Return the output, (B, T, D): what has other channels gets a last linear map."""
+    def _output(self, value: Value, exact: bool) -> str:
+        """Return the output, (B, T, D): what has other channels gets a last linear map, unless nothing may be added."""
         if value.kind not in (Kind.SEQUENCE, Kind.HEADS):
             raise SketchError(f"the output is {value.shape}, it has to be a sequence (B, T, d_model)")
         value = to_sequence(value)
@@ -144,6 +147,10 @@ class _Compiler:
         value.size.settle("d_model")
         if value.size.key == Size("d_model").key:
             return ast.unparse(value.node)
+        if self._draft.has_one_head and value.size.key == Size("inner").key:
+            return ast.unparse(value.node)
+        if exact:
+            raise SketchError(f"the output has {value.size.text} channels, not d_model, and nothing maps it back")
         self._draft.hint = "out"
         return ast.unparse(FUNCTIONS["linear"].make(self._draft, [value], {}).node)
 

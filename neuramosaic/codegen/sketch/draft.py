@@ -52,6 +52,7 @@ class Draft:
         self.hint: str | None = None
         self._modules: dict[str, Callable[[], str]] = {}
         self._heads = "heads" in self.hyperparameters
+        self._default_heads = 4
 
     # -- what the functions of the vocabulary ask for ------------------------------------------------------------------
 
@@ -74,6 +75,21 @@ class Draft:
     def need_heads(self) -> None:
         """Say that the class has heads."""
         self._heads = True
+
+    def default_heads(self, count: object) -> None:
+        """Say how many heads the class has where its card has no hyper-parameter for it.
+
+        Raises:
+            SketchError: If it is no such number.
+        """
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
+            raise SketchError("heads is a whole number from 1 to 64")
+        self._default_heads = count
+
+    @property
+    def has_one_head(self) -> bool:
+        """Whether the class has one head, of d_model channels."""
+        return self._default_heads == 1
 
     def constructor(self, node: ast.expr) -> str:
         """Return an expression of numbers as the constructor writes it.
@@ -135,7 +151,7 @@ class Draft:
         arguments = ["self", "d_model", *(["block"] if self.card.slot is Slot.MODULATOR else [])]
         arguments += [f"{item.name}={item.default!r}" for item in self.card.hyperparameters]
         if has_heads and "heads" not in self.hyperparameters:
-            arguments.append("heads=4")
+            arguments.append(f"heads={self._default_heads}")
         constructor = self._constructor_lines(made, forward, has_heads)
         return lay_out(name, self.card.summary, arguments, constructor, forward)
 
@@ -149,7 +165,8 @@ class Draft:
         if has_heads and "heads" not in kept:
             lines.append("self.heads = heads")
         if has_heads:
-            lines.append("self.head_dim = max(2, 2 * (d_model // (2 * heads)))")
+            whole = "d_model // heads" if self.has_one_head else "max(2, 2 * (d_model // (2 * heads)))"
+            lines.append(f"self.head_dim = {whole}")
         if any(re.search(r"\binner\b", line) for line in made):
             lines.append("inner = heads * self.head_dim")
         for line in made:

@@ -189,7 +189,9 @@ class Expressions:
         if name not in self._maps:
             z = to_sequence(self.value(arguments[0]))
             sizes = [self.value(item) for item in arguments[1:2]] or self._map_sizes(name)
+            held, self._draft.hint = self._draft.hint, name
             made = FUNCTIONS["linear"].make(self._draft, [z, *sizes], {})
+            self._draft.hint = held
             self._maps[name] = (made, z.size)
             return made
         made, before = self._maps[name]

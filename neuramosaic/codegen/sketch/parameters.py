@@ -50,12 +50,12 @@ def _param_number(to: Builder, arguments: Arguments, options: dict[str, Value]) 
 @PARAMETERS.add("head_index()", "0, 1, 2 ... for the heads")
 def _head_index(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
     to.need_heads()
-    return Value(expression("torch.arange(self.heads, device=x.device).view(-1, 1, 1)"), Kind.PER_HEAD)
+    return Value(expression("torch.arange(self.heads, device=x.device, dtype=x.dtype).view(-1, 1, 1)"), Kind.PER_HEAD)
 
 
 @PARAMETERS.add("positions()", "1, 2, 3 ... along time")
 def _positions(to: Builder, arguments: Arguments, options: dict[str, Value]) -> Value:
-    return Value(expression("torch.arange(1, x.shape[1] + 1, device=x.device).unsqueeze(-1)"), Kind.TIME)
+    return Value(expression("torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype).unsqueeze(-1)"), Kind.TIME)
 
 
 def _number(to: Builder, init: str) -> Value:

@@ -229,7 +229,9 @@ def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
         for value in (a, b):
             if value.kind is Kind.VECTOR and value.size is not None:
                 value.size.settle("heads")
-    if kinds & {Kind.HEADS, Kind.PER_HEAD, Kind.SCORES} and kinds & {Kind.SEQUENCE, Kind.VECTOR}:
+    if kinds == {Kind.HEADS, Kind.VECTOR} and _is_shared(*((a, b) if a.kind is Kind.VECTOR else (b, a))):
+        pass  # a number per channel of a head, the same for all heads
+    elif kinds & {Kind.HEADS, Kind.PER_HEAD, Kind.SCORES} and kinds & {Kind.SEQUENCE, Kind.VECTOR}:
         a, b = to_heads(a), to_heads(b)
     elif a.size is not None and b.size is not None:
         if {a.size.key, b.size.key} == {Size("heads").key, Size("inner").key}:
@@ -241,6 +243,14 @@ def align(a: Value, b: Value) -> tuple[ast.expr, ast.expr, Kind, Size | None]:
             "give the one that linear(...) or param(...) makes the size of the other"
         )
     return a.node, b.node, *shape
+
+
+def _is_shared(vector: Value, heads: Value) -> bool:
+    """Whether a vector has a number for each channel of a head, and not for those of all heads."""
+    one, other = vector.size, heads.size
+    if one is None or other is None or one.text is None or other.text is None or is_one(other):
+        return False
+    return one.key == other.key and one.key != Size("inner").key
 
 
 def _common_shape(a: Value, b: Value) -> tuple[Kind, Size | None] | None:
