@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from neuramosaic.errors import InvalidValueError, UsageError
-from ui.failures import FAILED
+from ui.failures import DONE
 from ui.options import DEFAULT_WORKSPACE, Workspace
 from ui.output import say
 
@@ -37,34 +35,26 @@ def open_app(
 ) -> int:
     """Open the app: start a study by talking to it, watch it, understand it, and change its course.
 
-    It ends with Ctrl-C; studies go on. From another machine it asks for a token, which is printed here, or is that of
-    NEURAMOSAIC_UI_TOKEN.
+    It ends with Ctrl-C; studies go on. At another address than loopback it asks for a token, which is printed here, or
+    is that of NEURAMOSAIC_UI_TOKEN.
 
     Examples:
       neuramosaic ui
       neuramosaic ui --workspace ./night --port 8600 --no-browser
     """
-    from ui.app import TOKEN, WORKSPACE
+    from ui.serving import TOKEN, serve
 
     loopback = _is_loopback(address)
     chosen = _free_port(address, port)
-    token = os.environ.get(TOKEN, "") or ("" if loopback else secrets.token_urlsafe(16))
-    url = f"http://{'localhost' if loopback else address}:{chosen}"
-    say(f"the app is at {url}" + (f"/?token={token}" if token else "") + " (Ctrl-C ends it; studies go on)")
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(Path(__file__).parents[1] / "app.py"),
-        "--server.address", address, "--server.port", str(chosen), "--server.headless", str(not browser).lower(),
-        "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none", "--client.toolbarMode", "viewer",
-        "--client.showErrorDetails", "none", "--server.maxUploadSize", "64", "--logger.level", "warning",
-    ]  # fmt: skip
-    environment = {**os.environ, WORKSPACE: str(workspace.resolve()), TOKEN: token}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        status = process.wait()
-    except KeyboardInterrupt:
-        process.wait()
-        return 0
-    return FAILED if status else 0
+    given = os.environ.pop(TOKEN, "")  # no study that is started here needs to know it
+    token = given or ("" if loopback else secrets.token_urlsafe(16))
+    host = f"[{address}]" if ":" in address else address
+    url = f"http://{'localhost' if loopback else host}:{chosen}"
+    shown = f"{url}/?token={token}" if token and not given else url
+    say(f"the app is at {shown} (Ctrl-C ends it; studies go on)")
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(workspace, address, chosen, token, browser=browser, loopback=loopback)
+    return DONE
 
 
 def _is_loopback(address: str) -> bool:

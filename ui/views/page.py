@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec
 
 import streamlit as st
 
+from neuramosaic.errors import NeuraMosaicError
 from neuramosaic.store.records import StudyRecord
 from ui.reader import Reader
+
+P = ParamSpec("P")
+_log = logging.getLogger(__name__)
 
 #: How often a view of a running study looks again, in seconds.
 REFRESH_S = 2.0
@@ -35,6 +43,35 @@ class Page:
     def unit(self) -> str:
         """Unit of its val loss."""
         return str(self.record.task.get("unit", "nats per token"))
+
+
+def guarded(drawing: Callable[P, None]) -> Callable[P, None]:
+    """Return a drawing function that says what goes wrong in a line, in the place of a traceback.
+
+    A fragment is run without its view: it needs a guard of its own.
+    """
+
+    @functools.wraps(drawing)
+    def guard(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            drawing(*args, **kwargs)
+        except NeuraMosaicError as error:
+            say_error(str(error))
+        except Exception as error:
+            _log.exception("a view could not be drawn")
+            say_error(f"This could not be drawn, which is a bug ({type(error).__name__}): {error}")
+
+    return guard
+
+
+def say_error(text: str) -> None:
+    """Say what went wrong."""
+    st.error(plain(text), icon=":material/error:")
+
+
+def live(drawing: Callable[[Page], None], page: Page, *, running: bool) -> None:
+    """Draw a part of a view that is drawn again every `REFRESH_S` seconds while the study runs."""
+    st.fragment(guarded(drawing), run_every=REFRESH_S if running else None)(page)
 
 
 def empty(text: str, command: str | None = None) -> None:
