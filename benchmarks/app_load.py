@@ -88,9 +88,7 @@ def build_workspace(workspace: Path, trials: int, *, rng: np.random.Generator) -
         with store.write() as db:
             names = ", ".join(f'"{name}"' for name in rows[0])
             marks = ", ".join("?" * len(rows[0]))
-            db.conn.executemany(
-                f"INSERT INTO trials ({names}) VALUES ({marks})", [tuple(row.values()) for row in rows]
-            )
+            db.conn.executemany(f"INSERT INTO trials ({names}) VALUES ({marks})", [tuple(row.values()) for row in rows])
             db.conn.executemany('INSERT INTO curves (trial, attempt, tokens, "row") VALUES (?, 1, ?, ?)', curves)
             db.conn.executemany(
                 "INSERT INTO events (study, time, agent, kind, message, trial, data) VALUES (?, ?, ?, ?, ?, ?, '{}')",

@@ -67,7 +67,8 @@ def forecast(config: StudyConfig, earlier: Sequence[TrialRecord], workers: int) 
     done = [trial for trial in earlier if trial.state is TrialState.COMPLETE and trial.outcome]
     if not done:
         return Forecast(tuple(planned), tokens, flops)
-    each, per_work = _rates([(trial.fidelity_tokens * trial.params, trial.outcome.seconds) for trial in done if trial.outcome])
+    measured = [(trial.fidelity_tokens * trial.params, trial.outcome.seconds) for trial in done if trial.outcome]
+    each, per_work = _rates(measured)
     longest = config.trial_minutes * 60
     spent = sum(
         number * min(longest, each + per_work * config.fidelity(rung) * config.params)

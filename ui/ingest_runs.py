@@ -23,6 +23,8 @@ from neuramosaic.store.store import now
 RUNS, UPLOADS = ("artifacts", "ingest"), "uploads"
 #: Characters of a progress log that are read, from its end.
 TAIL_BYTES = 16_384
+#: What this process has started: asked for its status now and then, so that nothing that ended stays a zombie.
+_started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def start_ingest(workspace: Path, references: Sequence[str], options: Mapping[st
         (folder / "progress.log").open("wb") as progress,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.Popen(
+        _started[:] = [process for process in _started if process.poll() is None]
+        process = subprocess.Popen(
             [sys.executable, "-m", "ui.cli", *words, "--", *named],
             stdin=subprocess.DEVNULL,
             stdout=result,
@@ -115,6 +118,7 @@ def start_ingest(workspace: Path, references: Sequence[str], options: Mapping[st
             start_new_session=True,
             pass_fds=(lock.fileno(),),
         )
+        _started.append(process)
     return _run(folder)
 
 

@@ -172,7 +172,7 @@ class Reader:
         with self._lock:
             done = self._finished.setdefault(study, {})
             wanted = [number for number in numbers if number not in done]
-        found = {}
+        found: dict[int, TrialRecord] = {}
         for begin in range(0, len(wanted), AT_ONCE):
             part = wanted[begin : begin + AT_ONCE]
             marks = ", ".join("?" * len(part))
@@ -200,9 +200,11 @@ class Reader:
         rows = self.curve(trial)
         every = max(1, -(-len(rows) // most))
         last = len(rows) - 1
-        return [
-            row for place, row in enumerate(rows) if not place % every or place == last or row.get("val_loss") is not None
-        ]
+
+        def kept(place: int) -> bool:
+            return not place % every or place == last or rows[place].get("val_loss") is not None
+
+        return [row for place, row in enumerate(rows) if kept(place)]
 
     def events(
         self,

@@ -114,7 +114,7 @@ async def _body(receive: Any) -> str:
     body = b""
     while len(body) <= FORM_BYTES:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body.decode("utf-8", errors="replace")
     return ""

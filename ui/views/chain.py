@@ -9,6 +9,7 @@ import streamlit as st
 
 from agents.paper_reader.plain import plain as one_line
 from neuramosaic.errors import StoreError
+from neuramosaic.store.components import SOURCE as SOURCE_FILE
 from neuramosaic.store.records import ComponentRecord, WritingRecord, WritingState
 from neuramosaic.store.writings import Writings
 from ui.paper_chain import SOURCE, effect_in
@@ -70,7 +71,8 @@ def _passages(writing: WritingRecord) -> None:
 
 def _component(page: Page, writing: WritingRecord) -> ComponentRecord | None:
     st.markdown("##### 3. Component")
-    effort = f"{writing.attempts} attempts, {writing.tokens:,} tokens, {writing.seconds:.0f} s, by {writing.model or '-'}"
+    by = writing.model or "nobody yet"
+    effort = f"{writing.attempts} attempts, {writing.tokens:,} tokens, {writing.seconds:.0f} s, by {by}"
     if writing.state is WritingState.OPEN:
         st.info("It is still to be written.", icon=":material/hourglass_top:")
         return None
@@ -95,16 +97,17 @@ def _component(page: Page, writing: WritingRecord) -> ComponentRecord | None:
 def _code(page: Page, record: ComponentRecord) -> str:
     from neuramosaic.store.code import CodeRepository
 
-    return CodeRepository(page.reader.workspace / "code").read(record.commit, "component.py")
+    return CodeRepository(page.reader.workspace / "code").read(record.commit, SOURCE_FILE)
 
 
 def _trials(page: Page, record: ComponentRecord) -> None:
     st.markdown("##### 4. Trials with it, and its effect")
     wanted = f"{record.slot}:{record.name}"
+    version = {"slot": record.slot, "name": record.name, "version": record.version}
     used = [
         study
         for study in page.reader.studies()
-        if any((i["slot"], i["name"], i["version"]) == (record.slot, record.name, record.version) for i in study.components)
+        if any(all(item.get(key) == value for key, value in version.items()) for item in study.components)
     ]
     shown = False
     for study in reversed(used):

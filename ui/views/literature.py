@@ -86,7 +86,7 @@ def _paper_count(page: Page) -> int:
 
 
 def _papers(page: Page) -> None:
-    papers = Shelf(page.reader.store).papers() if page.reader.exists else []
+    papers = Shelf(page.reader.store).papers(builtin=False) if page.reader.exists else []
     if not papers:
         empty("This workspace has read no paper yet: Ingest takes some in, or", "neuramosaic ingest 1709.02755")
         return

@@ -203,13 +203,12 @@ def _journal(page: Page) -> None:
                 "time": clock(event.time),
                 "agent": event.agent,
                 "what": event.kind,
-                "trial": None if event.trial is None else int(event.trial.rpartition(".")[2]),
+                "trial": "" if event.trial is None else f"#{event.trial.rpartition('.')[2]}",
                 "message": event.message,
             }
             for event in reversed(events)
         ]
     )
-    frame["trial"] = frame["trial"].astype("Int64")
     st.dataframe(
         frame,
         hide_index=True,
@@ -218,7 +217,7 @@ def _journal(page: Page) -> None:
             "time": st.column_config.TextColumn(width=80),
             "agent": st.column_config.TextColumn(width=85),
             "what": st.column_config.TextColumn(width=85),
-            "trial": st.column_config.NumberColumn(width=55),
+            "trial": st.column_config.TextColumn(width=60),
             "message": st.column_config.TextColumn(width="large"),
         },
     )

@@ -1,4 +1,4 @@
-"""Overview: the studies of the workspace, how the one that is looked at stands, and what starts, stops and resumes one."""
+"""Overview: the studies of the workspace, how the chosen one stands, and what starts, stops and resumes one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuramosaic.study import StudyConfig
 from ui.estimate import seconds_left, total_trials
 from ui.figures import count, duration, moment, seconds_since
 from ui.views.page import Page, empty, live, plain
-from ui.views.starting import start_form
+from ui.views.starting import begin, start_form
 
 FINAL = ("COMPLETE", "PRUNED", "FAILED")
 
@@ -55,9 +55,7 @@ def _buttons(page: Page, running: bool) -> None:
         else:
             verb = "Start" if state is StudyState.CREATED else "Resume"
             if st.button(verb, icon=":material/play_arrow:", type="primary"):
-                from graph.control import launch
-
-                launch(study, workspace)
+                begin(study, workspace)
                 st.rerun()
 
 
@@ -65,11 +63,10 @@ def _extend(page: Page) -> None:
     had = int(page.record.config["trials"])
     wanted = st.number_input("Architectures in all", min_value=had, value=had + 8, step=1, key="more trials")
     if st.button("Go on", type="primary", disabled=wanted == had):
-        from graph.control import launch
         from graph.session import extend_study
 
         extend_study(str(page.study), page.reader.workspace, {"trials": int(wanted)})
-        launch(str(page.study), page.reader.workspace)
+        begin(str(page.study), page.reader.workspace)
         st.rerun()
 
 
@@ -87,7 +84,12 @@ def _standing(page: Page) -> None:
     total = done if record.state is StudyState.FINISHED and not alive else total_trials(config, trials)
     standing = reader.derived(study, "standing", lambda: Analyst().standing(trials))
     state = "RUNNING" if alive else ("INTERRUPTED" if record.state is StudyState.RUNNING else str(record.state))
-    facts = [str(config.task), f"{count(config.params)} parameters each", config.sampler, f"language model: {config.llm}"]
+    facts = [
+        str(config.task),
+        f"{count(config.params)} parameters each",
+        config.sampler,
+        f"language model: {config.llm}",
+    ]
     st.caption(plain(" · ".join(facts)))
     if record.message:
         st.warning(plain(record.message), icon=":material/warning:")
@@ -106,11 +108,11 @@ def _standing(page: Page) -> None:
     if loss is not None and baseline is not None and baseline.val_loss is not None:
         against = f"{loss - baseline.val_loss:+.4f} against the baseline"
     columns[1].metric(
-        f"Best val loss ({page.unit})", "–" if loss is None else f"{loss:.4f}", against, delta_color="inverse"
+        f"Best val loss ({page.unit})", "-" if loss is None else f"{loss:.4f}", against, delta_color="inverse"
     )
-    columns[2].metric("Best trial", "–" if best is None else f"#{best.number}")
+    columns[2].metric("Best trial", "-" if best is None else f"#{best.number}")
     at = standing.fidelity_tokens
-    columns[3].metric("Compared at", "–" if at is None else f"{count(at)} tokens")
+    columns[3].metric("Compared at", "-" if at is None else f"{count(at)} tokens")
     if best is not None:
         st.caption(plain(best.label))
     st.markdown("**Cost so far**")
@@ -149,7 +151,7 @@ def _cost(page: Page, table: pd.DataFrame) -> None:
     flops = float(table["cost_flops"].sum())
     columns = st.columns(4)
     columns[0].metric("Trial time", duration(float(table["seconds"].sum())), help="Of all trials together.")
-    columns[1].metric("Training", f"{flops:.3g} FLOPs" if flops else "–", help="Floating-point operations.")
+    columns[1].metric("Training", f"{flops:.3g} FLOPs" if flops else "-", help="Floating-point operations.")
     columns[2].metric("Language model", f"{count(spent.tokens)} tokens", help=f"{spent.calls} calls, in and out.")
     price = f"{spent.usd:.4f} USD" if spent.usd else ("no price known" if spent.unpriced else "0 USD")
     columns[3].metric("Price", price, help="At list price, as counted against the cap.")

@@ -57,7 +57,7 @@ def guarded(drawing: Callable[P, None]) -> Callable[P, None]:
             drawing(*args, **kwargs)
         except NeuraMosaicError as error:
             say_error(str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become one line
             _log.exception("a view could not be drawn")
             say_error(f"This could not be drawn, which is a bug ({type(error).__name__}): {error}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,7 +17,21 @@ from ui.views.page import Page, plain, say_error
 
 LLMS = ("none", "local", "openai")
 SANDBOXES = ("auto", "docker", "bubblewrap", "process")
+#: Processes that this one has started: asked for their status now and then, so that none that ended stays a zombie.
+_begun: list[subprocess.Popen[bytes]] = []
 SAMPLERS = ("bayes", "evolution", "random", "sobol")
+
+
+def begin(study: str, workspace: Path) -> None:
+    """Start or resume a study in a process of its own.
+
+    Raises:
+        UsageError: If a process runs it already.
+    """
+    from graph.control import launch
+
+    _begun[:] = [process for process in _begun if process.poll() is None]
+    _begun.append(launch(study, workspace))
 
 
 def start_form(page: Page, *, expanded: bool) -> None:
@@ -93,12 +109,11 @@ def _entered() -> dict[str, Any]:
 
 
 def _start(page: Page, config: StudyConfig) -> None:
-    from graph.control import launch
     from graph.session import create_study
 
     with st.spinner("Preparing the task's data and the space ..."):
         study = create_study(config, page.reader.workspace)
-        launch(study, page.reader.workspace)
+        begin(study, page.reader.workspace)
     st.session_state["study kept"] = study
     st.query_params["study"] = study
     st.session_state.pop("study", None)
