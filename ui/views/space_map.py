@@ -1,10 +1,159 @@
-"""space_map: still empty."""
+"""Map: the architectures in the plane, their groups, and the loss over pairs of dimensions."""
 
 from __future__ import annotations
 
-from ui.views.page import Page, empty
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from neuramosaic.analysis.clusters import Cluster
+from neuramosaic.analysis.designs import Designs
+from neuramosaic.analysis.map_plots import MOST_NEIGHBOURS, NEIGHBOURS, PCA, map_figure, place
+from neuramosaic.analysis.surface import (
+    axis,
+    observed,
+    observed_figure,
+    predicted_figures,
+    shared_ends,
+    surface_dimensions,
+)
+from ui.results import clusters_of, designs, loss_model
+from ui.views.charts import chart, downloads, open_trial
+from ui.views.page import Page, empty, needs_study, plain
 
 
 def render(page: Page) -> None:
     """Draw the view."""
-    empty("This view is not built yet.")
+    st.title("Map")
+    if not needs_study(page):
+        return
+    reader, study = page.reader, str(page.study)
+    shown = designs(reader, study)
+    if not len(shown):
+        empty(
+            "No trial of this study has finished yet: there is nothing to place. See how it runs with",
+            f"neuramosaic status {study}",
+        )
+        return
+    plane, pairs = st.tabs(["The space", "Loss over two dimensions"])
+    with plane:
+        _plane(page, shown)
+    with pairs:
+        _surfaces(page, shown)
+    downloads()
+
+
+def _plane(page: Page, shown: Designs) -> None:
+    reader, study = page.reader, str(page.study)
+    left, right = st.columns(2)
+    method = left.segmented_control("Placed by", [PCA, NEIGHBOURS], default=PCA, required=True, key="map method")
+    colour = right.segmented_control("Coloured by", ["loss", "group"], default="loss", required=True, key="map colour")
+    labels, clusters = clusters_of(reader, study)
+    if method == NEIGHBOURS:
+        shown, labels = _fewer(shown, labels)
+        with st.spinner("Placing neighbours ..."):
+            placed = reader.derived(study, "neighbours", lambda: place(shown, NEIGHBOURS))
+    else:
+        placed = reader.derived(study, "plane", lambda: place(shown, PCA))
+    figure = map_figure(
+        shown,
+        page.unit,
+        placed=placed,
+        labels=labels if clusters else None,
+        clusters=clusters,
+        by_cluster=colour == "group" and bool(clusters),
+    )
+    picked = chart(figure, f"map {method}", on_select="rerun", selection_mode="points")
+    st.caption(f"{len(shown):,} architectures at {shown.level}. Click a point to open its trial.")
+    _opened(picked, study)
+    _groups(clusters, page.unit)
+
+
+def _fewer(shown: Designs, labels: npt.NDArray[np.int64]) -> tuple[Designs, npt.NDArray[np.int64]]:
+    """Return as many architectures as t-SNE places in a second or two, evenly spread over the study."""
+    picks = np.unique(np.linspace(0, len(shown) - 1, min(len(shown), MOST_NEIGHBOURS)).round().astype(int))
+    part = replace(
+        shown,
+        trials=tuple(shown.trials[index] for index in picks),
+        points=tuple(shown.points[index] for index in picks),
+        units=shown.units[picks],
+    )
+    return part, labels[picks]
+
+
+def _opened(picked: Any, study: str) -> None:
+    points = picked["selection"]["points"] if picked and "selection" in picked else []
+    for point in points[:1]:
+        found = point.get("customdata")
+        trial = found[0] if isinstance(found, list) else found
+        if isinstance(trial, str):
+            open_trial(trial, study, f"Open {trial}", "open picked")
+
+
+def _groups(clusters: list[Cluster], unit: str) -> None:
+    st.subheader("Groups")
+    if not clusters:
+        empty("Groups of similar architectures are looked for from twelve finished architectures on.")
+        return
+    st.caption(
+        "By k-means on the architectures alone, without regard to the loss; their number is the one with the best"
+        " silhouette."
+    )
+    frame = pd.DataFrame(
+        {
+            "group": group.number,
+            "architectures": group.size,
+            f"mean loss ({unit})": group.mean,
+            "best loss": group.best,
+            "best trial": group.best_trial,
+            "what sets it apart": "; ".join(group.traits) or "nothing in particular",
+        }
+        for group in clusters
+    )
+    number = st.column_config.NumberColumn(format="%.4f")
+    st.dataframe(frame, hide_index=True, column_config={f"mean loss ({unit})": number, "best loss": number})
+    st.download_button("CSV", frame.to_csv(index=False), "groups.csv", "text/csv", icon=":material/download:")
+
+
+def _surfaces(page: Page, shown: Designs) -> None:
+    reader, study = page.reader, str(page.study)
+    names = surface_dimensions(shown)
+    if len(names) < 2:
+        empty("Fewer than two dimensions were varied so far: let more trials finish.")
+        return
+    left, right = st.columns(2)
+    first = left.selectbox("Across", names, index=_first(names, "block0.mixer", 0), key="surface x")
+    others = [name for name in names if name != first]
+    second = right.selectbox("Up", others, index=_first(others, "training.learning_rate", 0), key="surface y")
+    x, y = axis(shown, first), axis(shown, second)
+    seen = observed(shown, x, y)
+    if not st.toggle("Show what the Gaussian process predicts, and how sure it is", key="predict"):
+        chart(observed_figure(seen, x, y, page.unit), "observed loss")
+        st.caption("The prediction is fitted when you ask for it, which takes some seconds once.")
+        return
+    with st.spinner("Fitting the Gaussian process ..."):
+        model = loss_model(reader, study)
+        found = reader.derived(study, "surface", lambda: model.predict(x, y), first, second)
+    ends = shared_ends(seen.mean, found.mean)
+    mean, deviation = predicted_figures(found, x, y, page.unit, ends)
+    chart(observed_figure(seen, x, y, page.unit, ends), "observed loss")
+    one, two = st.columns(2)
+    with one:
+        chart(mean, "predicted loss")
+    with two:
+        chart(deviation, "uncertainty")
+    st.caption(
+        plain(
+            f"The process of the search's surrogate, fitted to {model.fitted_to} architectures; a cell is the mean over"
+            " architectures that were tried, with these two dimensions changed. Cells far from any trial are guesses:"
+            " look at the uncertainty."
+        )
+    )
+
+
+def _first(names: list[str], wanted: str, otherwise: int) -> int:
+    return names.index(wanted) if wanted in names else otherwise
