@@ -24,6 +24,8 @@ BOARD = (
     "number", "state", "loss", "difference", "source", "components", "params", "tokens", "rung", "seed", "seconds",
     "flops", "label", "reason", "id",
 )  # fmt: skip
+#: Architectures that a map shows at most: enough to see, and placed within a second.
+MOST = 1000
 
 
 def space_of(reader: Reader, study: str) -> ArchitectureSpace:
@@ -54,7 +56,7 @@ def designs(reader: Reader, study: str) -> Designs:
     """Return a sample of the architectures that were measured at the lowest fidelity, as points of the space."""
 
     def make() -> Designs:
-        chosen = sample(measurements(reader, study), rng=seeds.stream(0, "app", "map"))
+        chosen = sample(measurements(reader, study), MOST, rng=seeds.stream(0, "app", "map"))
         numbers = [trial.number for trial in chosen]
         architectures: dict[str, Any] = {}
         for begin in range(0, len(numbers), AT_ONCE):

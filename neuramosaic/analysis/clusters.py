@@ -54,6 +54,7 @@ def cluster(designs: Designs, *, seed: int = 0) -> tuple[npt.NDArray[np.int64], 
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
 
     labels: npt.NDArray[np.int64] = np.zeros(len(designs), dtype=np.int64)
     if len(designs) < FEWEST:
@@ -63,7 +64,8 @@ def cluster(designs: Designs, *, seed: int = 0) -> tuple[npt.NDArray[np.int64], 
     best = -math.inf
     judged = np.random.default_rng(seed).permutation(len(vectors))[:JUDGED]
     for count in range(2, min(MOST_CLUSTERS, distinct - 1, len(vectors) // 4) + 1):
-        found = KMeans(count, n_init=4, random_state=seed).fit_predict(vectors)
+        with threadpool_limits(1):  # it is small: on a busy machine its threads would wait for each other
+            found = KMeans(count, n_init=4, random_state=seed).fit_predict(vectors)
         if len(set(found[judged])) < 2 or len(set(found[judged])) == len(judged):
             continue
         quality = float(silhouette_score(vectors[judged], found[judged]))

@@ -18,7 +18,7 @@ from neuramosaic.analysis.style import LOSS_SCALE, MUTED, PALETTE, blank_figure,
 
 PCA, NEIGHBOURS = "principal components", "neighbourhoods (t-SNE)"
 #: Points that t-SNE places at most: its time grows with their square.
-MOST_NEIGHBOURS = 700
+MOST_NEIGHBOURS = 400
 #: Quantile of the losses beyond which all have the last colour, so that a few bad ones do not take the whole scale.
 LAST_COLOUR = 0.95
 _GROUPS = {"no result": "x", "searched": "circle", "baseline": "star"}

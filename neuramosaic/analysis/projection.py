@@ -61,6 +61,7 @@ def neighbour_embedding(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray:
         Shape `(n, 2)`; zeros for fewer than four vectors, which have no neighbourhoods, and for equal ones.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     data = np.asarray(vectors, dtype=float)
     if len(data) < 4 or np.ptp(data, axis=0).max() == 0:
@@ -70,7 +71,8 @@ def neighbour_embedding(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray:
     if start.shape[1] < 2:
         start = np.hstack([start, np.zeros((len(start), 1))])
     perplexity = min(PERPLEXITY, (len(data) - 1) / 3)
-    placed: np.ndarray = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(data)
+    with threadpool_limits(1):  # it is small: on a busy machine its threads would wait for each other
+        placed: np.ndarray = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(data)
     return placed.astype(float)
 
 

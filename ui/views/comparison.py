@@ -95,7 +95,8 @@ def _code(page: Page, records: Sequence[TrialRecord]) -> None:
             column.markdown(f"**{plain(name)}**")
             column.code(text, language="python", line_numbers=True, height=560)
         return
-    lines = list(difflib.unified_diff(*(text.splitlines() for text in texts), first, second, lineterm="", n=3))
+    before, after = (text.splitlines() for text in texts)
+    lines = list(difflib.unified_diff(before, after, first, second, lineterm=""))
     if not lines:
         st.caption("The two files are equal.")
     else:

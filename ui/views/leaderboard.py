@@ -90,8 +90,8 @@ def _table(page: Page, shown: pd.DataFrame, key: str) -> list[str]:
     )
     one, other = st.columns((3, 1), vertical_alignment="center")
     one.caption(
-        f"{len(shown):,} trials; the highest fidelity first, then the lowest loss. Losses of different fidelities cannot"
-        " be compared. Difference: from the baseline at the same fidelity with the same seed; negative is better."
+        f"{len(shown):,} trials; the highest fidelity first, then the lowest loss. Losses of different fidelities"
+        " cannot be compared. Difference: from the baseline at the same fidelity with the same seed; negative is better."
     )
     other.download_button(
         "CSV",

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from neuramosaic.analysis.plots import MUTED, PALETTE
+from neuramosaic.analysis.style import MUTED, PALETTE
 from neuramosaic.store.records import Event, StudyState, TrialRecord, TrialState
 from ui.agents_at_work import AGENTS, at_work, graph_dot
 from ui.figures import clock, count, duration, seconds_since

@@ -68,8 +68,8 @@ def _chosen(page: Page) -> int | None:
         for number, loss, label in zip(leading["number"], leading["loss"], leading["label"], strict=True)
     }
     right.selectbox(
-        "Leading trials", list(texts), index=None, format_func=lambda n: texts[n], placeholder="Jump to one of the best",
-        key="trial jump", on_change=_jump,
+        "Leading trials", list(texts), index=None, format_func=lambda n: texts[n],
+        placeholder="Jump to one of the best",        key="trial jump", on_change=_jump,
     )  # fmt: skip
     number = int(left.number_input(f"Number, 0 to {last}", min_value=0, max_value=last, step=1, key="trial number"))
     trial = f"{page.study}.{number}"
