@@ -21,8 +21,8 @@ from ui.reader import AT_ONCE, Reader
 
 #: Columns of the leaderboard, in order.
 BOARD = (
-    "number", "state", "loss", "difference", "source", "components", "params", "tokens", "rung", "seed", "seconds",
-    "flops", "label", "reason", "id",
+    "number", "state", "loss", "difference", "source", "tokens", "seconds", "components", "params", "flops", "rung",
+    "seed", "label", "reason", "id",
 )  # fmt: skip
 #: Architectures that a map shows at most: enough to see, and placed within a second.
 MOST = 1000

@@ -73,8 +73,10 @@ def _intervals(title: str, subtitle: str, rows: Sequence[tuple[str, float, float
     order = [escape(row[0]) for row in reversed(rows)]
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=order)
     figure.update_xaxes(zeroline=True, zerolinecolor=MUTED, zerolinewidth=1)
-    legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0}
-    figure.update_layout(height=AROUND + LINE * max(len(rows), 3), legend=legend, margin={"t": 90})
+    height = AROUND + LINE * max(len(rows), 3)
+    # Below the axis by as many pixels, whatever the height.
+    legend = {"orientation": "h", "y": -62 / (height - AROUND), "yanchor": "top", "x": 0}
+    figure.update_layout(height=height, legend=legend, margin={"b": AROUND - 64})
     return figure
 
 

@@ -86,12 +86,14 @@ def _table(page: Page, shown: pd.DataFrame, key: str) -> list[str]:
         column_config=_columns(page.unit),
         on_select="rerun",
         selection_mode="multi-row",
+        placeholder="-",
         key=f"board {key}",
     )
     one, other = st.columns((3, 1), vertical_alignment="center")
     one.caption(
         f"{len(shown):,} trials; the highest fidelity first, then the lowest loss. Losses of different fidelities"
-        " cannot be compared. Difference: from the baseline at the same fidelity with the same seed; negative is better."
+        " cannot be compared. Difference: from the baseline at the same fidelity with the same seed; negative is"
+        " better."
     )
     other.download_button(
         "CSV",
@@ -113,7 +115,7 @@ def _columns(unit: str) -> dict[str, Any]:
         "state": column.TextColumn("state", width="small"),
         "loss": column.NumberColumn("val loss", help=f"{unit}, lower is better", format="%.4f"),
         "difference": column.NumberColumn("difference", help="from the baseline; negative is better", format="%+.4f"),
-        "components": column.TextColumn("components", width="large"),
+        "components": column.TextColumn("components", width="medium"),
         "params": column.NumberColumn("params", format="localized"),
         "tokens": column.NumberColumn("tokens", format="localized", help="of training"),
         "seconds": column.NumberColumn("seconds", format="%.1f", help="wall time"),

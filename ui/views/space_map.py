@@ -107,15 +107,22 @@ def _groups(clusters: list[Cluster], unit: str) -> None:
         {
             "group": group.number,
             "architectures": group.size,
-            f"mean loss ({unit})": group.mean,
+            "mean loss": group.mean,
             "best loss": group.best,
-            "best trial": group.best_trial,
             "what sets it apart": "; ".join(group.traits) or "nothing in particular",
+            "best trial": group.best_trial,
         }
         for group in clusters
     )
-    number = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(frame, hide_index=True, column_config={f"mean loss ({unit})": number, "best loss": number})
+    number = st.column_config.NumberColumn(format="%.4f", help=unit, width="small")
+    columns = {
+        "group": st.column_config.NumberColumn(width="small"),
+        "architectures": st.column_config.NumberColumn(width="small"),
+        "mean loss": number,
+        "best loss": number,
+        "what sets it apart": st.column_config.TextColumn(width="large"),
+    }
+    st.dataframe(frame, hide_index=True, column_config=columns, row_height=62)  # so that the words wrap
     st.download_button("CSV", frame.to_csv(index=False), "groups.csv", "text/csv", icon=":material/download:")
 
 
