@@ -105,6 +105,7 @@ def _board(table: pd.DataFrame) -> pd.DataFrame:
     frame = table.merge(base, on=level, how="left")
     names = {"val_loss": "loss", "fidelity_tokens": "tokens", "cost_flops": "flops"}
     frame = frame.assign(difference=frame["val_loss"] - frame["against"]).rename(columns=names)
+    frame.loc[frame["source"] == BASELINE_SOURCE, "difference"] = np.nan
     frame["components"] = [" ".join(name.split(":", 1)[-1] for name in one) for one in frame["components"]]
     frame["reason"] = frame["reason"].fillna("")
     order = ["rung", "tokens", "loss", "number"]

@@ -17,6 +17,8 @@ from neuramosaic.space.domains import Categorical, Float
 
 #: Height of a line of a figure of intervals, in pixels, and of what is around the lines.
 LINE, AROUND = 24, 150
+#: Whole numbers on an axis of parallel coordinates that each have a tick, at most.
+WHOLE = 12
 
 
 def effects_figure(effects: Sequence[Effect], unit: str) -> go.Figure:
@@ -108,10 +110,10 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
             continue
         name = parameter.name.removeprefix("training.").replace("_", " ")
         log = isinstance(parameter, Float) and parameter.log
-        dimensions.append(_log_dimension(name, values) if log else {"label": name, "values": values.tolist()})
+        dimensions.append(_log_dimension(name, values) if log else _dimension(name, values))
     params = np.array([designs.trials[index].params for index in known], dtype=float)
     if np.ptp(params):
-        dimensions.append({"label": "model parameters", "values": params.tolist()})
+        dimensions.append(_dimension("model parameters", params))
     shown = losses[known]
     last = float(np.quantile(shown, 0.95))
     dimensions.append({"label": "val loss", "values": shown.tolist()})
@@ -124,12 +126,22 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
             "showscale": True,
             **({"cmin": float(shown.min()), "cmax": last} if shown.min() < last else {}),
         },
-        labelfont={"color": MUTED, "size": 12},
-        tickfont={"color": MUTED, "size": 11},
-        rangefont={"color": MUTED, "size": 11},
+        labelangle=-20,  # long names would overlap on a narrow page
+        labelfont={"color": MUTED, "size": 12, "shadow": "none"},
+        tickfont={"color": MUTED, "size": 11, "shadow": "none"},
+        rangefont={"color": "rgba(0,0,0,0)", "size": 1},  # the ticks say it already
+        domain={"y": [0.0, 0.8]},  # the names need room above
     )
-    figure.update_layout(margin={"l": 70, "r": 40, "t": 110, "b": 40})
+    figure.update_layout(margin={"l": 70, "r": 40, "t": 70, "b": 30}, height=480)
     return figure
+
+
+def _dimension(name: str, values: np.ndarray) -> dict[str, Any]:
+    dimension: dict[str, Any] = {"label": name, "values": values.tolist()}
+    whole = np.unique(values)
+    if len(whole) <= WHOLE and (whole == whole.round()).all():
+        dimension |= {"tickvals": whole.tolist(), "ticktext": [f"{value:,.0f}" for value in whole]}
+    return dimension
 
 
 def _log_dimension(name: str, values: np.ndarray) -> dict[str, Any]:

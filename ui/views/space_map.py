@@ -49,7 +49,7 @@ def render(page: Page) -> None:
 
 def _plane(page: Page, shown: Designs) -> None:
     reader, study = page.reader, str(page.study)
-    left, right = st.columns(2)
+    left, right = st.columns((2, 1))
     method = left.segmented_control("Placed by", [PCA, NEIGHBOURS], default=PCA, required=True, key="map method")
     colour = right.segmented_control("Coloured by", ["loss", "group"], default="loss", required=True, key="map colour")
     labels, clusters = clusters_of(reader, study)
@@ -103,26 +103,20 @@ def _groups(clusters: list[Cluster], unit: str) -> None:
         "By k-means on the architectures alone, without regard to the loss; their number is the one with the best"
         " silhouette."
     )
-    frame = pd.DataFrame(
+    rows = [
         {
-            "group": group.number,
-            "architectures": group.size,
-            "mean loss": group.mean,
-            "best loss": group.best,
+            "group": str(group.number),
+            "architectures": str(group.size),
+            f"mean loss ({unit})": f"{group.mean:.4f}" if group.best_trial else "-",
+            "best": f"{group.best:.4f}" if group.best_trial else "-",
+            "best trial": group.best_trial or "-",
             "what sets it apart": "; ".join(group.traits) or "nothing in particular",
-            "best trial": group.best_trial,
         }
         for group in clusters
-    )
-    number = st.column_config.NumberColumn(format="%.4f", help=unit, width="small")
-    columns = {
-        "group": st.column_config.NumberColumn(width="small"),
-        "architectures": st.column_config.NumberColumn(width="small"),
-        "mean loss": number,
-        "best loss": number,
-        "what sets it apart": st.column_config.TextColumn(width="large"),
-    }
-    st.dataframe(frame, hide_index=True, column_config=columns, row_height=62)  # so that the words wrap
+    ]
+    frame = pd.DataFrame(rows)
+    # A table and no data frame, so that the words wrap; what it shows as Markdown is escaped.
+    st.table(pd.DataFrame({name: plain(text) for name, text in row.items()} for row in rows).set_index("group"))
     st.download_button("CSV", frame.to_csv(index=False), "groups.csv", "text/csv", icon=":material/download:")
 
 
@@ -148,11 +142,8 @@ def _surfaces(page: Page, shown: Designs) -> None:
     ends = shared_ends(seen.mean, found.mean)
     mean, deviation = predicted_figures(found, x, y, page.unit, ends)
     chart(observed_figure(seen, x, y, page.unit, ends), "observed loss")
-    one, two = st.columns(2)
-    with one:
-        chart(mean, "predicted loss")
-    with two:
-        chart(deviation, "uncertainty")
+    chart(mean, "predicted loss")
+    chart(deviation, "uncertainty")
     st.caption(
         plain(
             f"The process of the search's surrogate, fitted to {model.fitted_to} architectures; a cell is the mean over"

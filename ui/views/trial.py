@@ -100,12 +100,14 @@ def _head(page: Page, record: TrialRecord) -> None:
         st.metric(f"Val loss ({page.unit})", loss, delta, delta_color="inverse", width="content")
         st.metric("State", str(record.state), width="content")
         st.metric("Tokens", f"{count(record.fidelity_tokens)} (rung {record.rung})", width="content")
-        st.metric("Parameters", f"{record.params:,}", width="content")
-        st.metric("Wall time", duration(outcome.seconds) if outcome else "-", width="content")
-        peak = outcome.peak_memory_bytes if outcome else None
-        st.metric("Peak memory", "-" if peak is None else size(int(peak)), width="content")
-        flops = outcome.cost_flops if outcome else None
-        st.metric("Training FLOPs", "-" if flops is None else count(flops), width="content")
+    facts = [f"{record.params:,} parameters", f"seed {record.seed}", f"proposed by {record.source}"]
+    if outcome:
+        facts.append(duration(outcome.seconds))
+        if outcome.peak_memory_bytes is not None:
+            facts.append(f"{size(int(outcome.peak_memory_bytes))} peak memory")
+        if outcome.cost_flops is not None:
+            facts.append(f"{count(outcome.cost_flops)} floating-point operations of training")
+    st.caption(plain(" · ".join(facts)))
 
 
 def _curves(page: Page, record: TrialRecord) -> None:

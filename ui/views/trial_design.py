@@ -19,7 +19,7 @@ from ui.views.page import Page, plain
 def draw_design(page: Page, record: TrialRecord) -> None:
     """Draw the architecture of a trial."""
     svg = diagram(Architecture.from_json(record.architecture), vocab_size=page.record.task.get("vocab_size"))
-    left, right = st.columns((2, 3), gap="large")
+    left, right = st.columns((4, 5), gap="medium")
     with left:
         st.image(svg)
         st.download_button("SVG", svg, f"{record.id}.svg", "image/svg+xml", icon=":material/download:")
