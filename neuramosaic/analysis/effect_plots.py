@@ -19,6 +19,8 @@ from neuramosaic.space.domains import Categorical, Float
 LINE, AROUND = 24, 150
 #: Whole numbers on an axis of parallel coordinates that each have a tick, at most.
 WHOLE = 12
+#: Lines of parallel coordinates at most, and those of them that are kept for the lowest losses.
+LINES, BEST = 200, 50
 
 
 def effects_figure(effects: Sequence[Effect], unit: str) -> go.Figure:
@@ -95,7 +97,7 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
     Where lines cross an axis of a logarithmic parameter, the axis is logarithmic too.
     """
     losses = designs.losses
-    known = np.flatnonzero(~np.isnan(losses))
+    known = _drawn(losses)
     figure = blank_figure(
         "All numbers", "", "", f"a line is an architecture at {designs.level}; drag along an axis to filter"
     )
@@ -122,7 +124,7 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
         line={
             "color": shown.tolist(),
             "colorscale": LOSS_SCALE,
-            "colorbar": colour_bar(f"loss, {unit}"),
+            "colorbar": colour_bar(f"loss, {unit}") | {"x": 1.05},
             "showscale": True,
             **({"cmin": float(shown.min()), "cmax": last} if shown.min() < last else {}),
         },
@@ -134,6 +136,17 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
     )
     figure.update_layout(margin={"l": 70, "r": 40, "t": 70, "b": 30}, height=480)
     return figure
+
+
+def _drawn(losses: np.ndarray) -> np.ndarray:
+    """Return which architectures have a line: of many, those of the lowest losses, and the others evenly by loss."""
+    known = np.flatnonzero(~np.isnan(losses))
+    if len(known) <= LINES:
+        return known
+    order = known[np.argsort(losses[known], kind="stable")]
+    others = order[BEST:]
+    picks = np.linspace(0, len(others) - 1, LINES - BEST).round().astype(int)
+    return np.sort(np.concatenate([order[:BEST], others[picks]]))
 
 
 def _dimension(name: str, values: np.ndarray) -> dict[str, Any]:
