@@ -76,6 +76,15 @@ class Reader:
                 self._store = Store.open(self.workspace, create=False)
             return self._store
 
+    def close(self) -> None:
+        """Let go of the store and the library. The next use opens them again."""
+        with self._lock:
+            if self._library is not None:
+                self._library.close()
+            if self._store is not None:
+                self._store.close()
+            self._library = self._store = None
+
     def version(self, study: str) -> int:
         """Return a number that rises whenever something of a study changes, its running loss curves excepted."""
         (row,) = self.store.rows(
