@@ -206,13 +206,17 @@ def served(workspace: Path) -> Iterator[tuple[str, psutil.Process]]:
         yield url, psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def opened(browser: Any, url: str) -> Any:
     """Open the app in a browser of its own; return its page."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(url)
+    page.goto(url, timeout=120_000, wait_until="commit")
     page.wait_for_selector("[data-testid=stSidebarNavLink]", timeout=120_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=120_000)
     page.evaluate(COUNT_RUNS)
@@ -251,6 +255,7 @@ def measure(workspace: Path, interactions: int, sessions: int, chromium: str) ->
         result["again_s"] = {view: statistics.median(seconds) for view, seconds in again.items() if seconds}
         result["worst_again_s"] = {view: max(seconds) for view, seconds in again.items() if seconds}
         result["memory_mib"] = memory
+        print(json.dumps(result), file=sys.stderr)
         others = [opened(browser, url) for _ in range(sessions)]
         together: dict[str, float] = {}
         for view in order:

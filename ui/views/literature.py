@@ -10,6 +10,7 @@ import streamlit as st
 from agents.paper_reader.plain import plain as one_line
 from graph.bookshelf import embedder_problem
 from knowledge.ideas import WordIndex, as_papers, ideas
+from knowledge.ideas.idea import ID_PREFIX
 from knowledge.papers import Hit, Paper, Passage
 from knowledge.shelf import BUILTIN, Shelf
 from ui.figures import moment
@@ -68,7 +69,7 @@ def _found(page: Page, text: str, limit: int) -> Sequence[Hit]:
 
 
 def _draw_hit(hit: Hit) -> None:
-    builtin = hit.passage.paper.startswith(BUILTIN)
+    builtin = hit.passage.paper.removeprefix(BUILTIN).startswith(ID_PREFIX)  # its page means nothing
     with st.container(border=True):
         where = "built-in knowledge" if builtin else f"page {hit.passage.page}"
         section = f", {one_line(hit.passage.section, 100)}" if hit.passage.section else ""

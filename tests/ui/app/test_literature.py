@@ -78,7 +78,8 @@ def test_without_a_workspace_the_ideas_are_searched(view: View, empty_reader: Re
     app = view("literature", empty_reader)
     app.text_input[0].set_value("forgetting in a linear recurrence").run()
     assert not app.exception
-    assert "built-in knowledge" in said(app)
+    assert "Forget Gate" in said(app)
+    assert "built-in knowledge; score " in said(app)
 
 
 def test_the_brief_of_a_study_is_shown(view: View, reader: Reader) -> None:
