@@ -42,9 +42,9 @@ def test_a_study_is_shown_with_progress_best_and_cost(view: View, reader: Reader
     assert metrics["Best val loss (nats per byte)"] == ("2.4000", "-0.1000 against the baseline")
     assert metrics["State"][0] == "STOPPED"
     assert metrics["Trial time"][0] == "36 s"
-    assert metrics["Training"][0] == "9e+12 FLOPs"
-    assert metrics["Language model"][0] == "1.50k tokens"
-    assert metrics["Price"][0] == "0.2500 USD"
+    assert metrics["Training (FLOPs)"][0] == "9e+12"
+    assert metrics["Language model (tokens)"][0] == "1.50k"
+    assert metrics["Price (USD)"][0] == "0.2500"
     assert list(app.dataframe[0].value["study"]) == [STUDY]
     assert "Resume" in [button.label for button in app.button]
 
