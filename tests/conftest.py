@@ -1,8 +1,9 @@
 """What every test shares: one thread per process, the rule for tests that need a real component, a model's server.
 
 A test marked `docker`, `bubblewrap`, `local_llm` or `browser` is skipped, with the reason, where that component does
-not work. Naming the component in NEURAMOSAIC_REQUIRE (separated by spaces, as in `NEURAMOSAIC_REQUIRE="docker local-llm"
-make test`) turns such a skip, whoever called it, into a failure: so a green CI run says that the real thing was tested.
+not work. Naming the component in NEURAMOSAIC_REQUIRE (separated by spaces, as in
+`NEURAMOSAIC_REQUIRE="docker local-llm" make test`) turns such a skip, whoever called it, into a failure: so a green CI
+run says that the real thing was tested.
 """
 
 from __future__ import annotations

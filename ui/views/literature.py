@@ -43,8 +43,11 @@ def render(page: Page) -> None:
 
 
 def _search(page: Page) -> None:
-    text = st.text_input("What are you looking for?", key="passages", placeholder="forgetting in a linear recurrence")
-    limit = st.select_slider("Passages", (5, 10, 20, 50), key="passages limit")
+    first, second = st.columns((5, 1))
+    text = first.text_input(
+        "What are you looking for?", key="passages", placeholder="forgetting in a linear recurrence"
+    )
+    limit = second.selectbox("Passages", (5, 10, 20, 50), key="passages limit")
     if not text.strip():
         known = _paper_count(page)
         st.caption(f"{known} papers of this workspace and {len(ideas())} built-in ideas are searched.")
@@ -61,7 +64,7 @@ def _found(page: Page, text: str, limit: int) -> Sequence[Hit]:
     problem = embedder_problem()
     if not page.reader.exists:
         return WordIndex(as_papers(ideas()))(text, limit)
-    with st.spinner("Searching (the first search loads the embedder) ..."):
+    with st.spinner("Searching (the first search of a workspace indexes the built-in ideas) ..."):
         if problem is not None:
             st.caption(plain(f"By words alone: {problem}"))
             return page.reader.library().search(text, limit, by=("words",))
