@@ -82,7 +82,7 @@ def _standing(page: Page) -> None:
     counts = table["state"].value_counts()
     done = int(sum(counts.get(state, 0) for state in FINAL))
     total = done if record.state is StudyState.FINISHED and not alive else total_trials(config, trials)
-    standing = reader.derived(study, "standing", lambda: Analyst().standing(trials))
+    standing = reader.derived(study, "standing", lambda: Analyst().standing(trials), stamp=done)
     state = "RUNNING" if alive else ("INTERRUPTED" if record.state is StudyState.RUNNING else str(record.state))
     facts = [
         str(config.task),
@@ -119,7 +119,9 @@ def _standing(page: Page) -> None:
     st.markdown("**Cost so far**")
     _cost(page, table)
     if done:
-        figure = reader.derived(study, "best so far", lambda: _steps_only(best_so_far_figure(trials, page.unit)))
+        figure = reader.derived(
+            study, "best so far", lambda: _steps_only(best_so_far_figure(trials, page.unit)), stamp=done
+        )
         st.plotly_chart(figure, key="best so far")
     else:
         empty("No trial has finished yet: the best so far is drawn here.")
