@@ -55,11 +55,11 @@ COUNT_RUNS = """() => { const app = document.querySelector('[data-testid=stApp]'
   window.runsEnded = 0;
   new MutationObserver(() => { if (app.dataset.testScriptState === 'notRunning') window.runsEnded++; })
     .observe(app, {attributes: true, attributeFilter: ['data-test-script-state']}); }"""
-NOW = "() => [window.runsEnded, document.querySelector('h1')?.innerText]"
 #: A quick run may begin and end unseen while the page is busy: then the heading tells.
-DRAWN = """([ended, heading]) => (window.runsEnded > ended || document.querySelector('h1')?.innerText !== heading)
+DRAWN = """([ended, title]) => (window.runsEnded > ended || document.querySelector('h1')?.innerText === title)
   && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
   && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')"""
+TITLES = {name: title for group in VIEWS.values() for name, title, _ in group}
 
 
 def build_workspace(workspace: Path, trials: int, *, rng: np.random.Generator) -> str:
@@ -206,26 +206,43 @@ def served(workspace: Path) -> Iterator[tuple[str, psutil.Process]]:
         yield url, psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def opened(browser: Any, url: str) -> Any:
     """Open the app in a browser of its own; return its page."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(url)
+    page.goto(url, timeout=120_000, wait_until="commit")
     page.wait_for_selector("[data-testid=stSidebarNavLink]", timeout=120_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=120_000)
     page.evaluate(COUNT_RUNS)
     return page
 
 
+def settle(page: Any) -> list[Any]:
+    """Wait until nothing is drawn any more; return how many runs have ended."""
+    quiet = 0
+    while quiet < 3:
+        page.wait_for_timeout(100)
+        quiet = quiet + 1 if page.evaluate(DRAWN, [-1, ""]) else 0
+    return [page.evaluate("window.runsEnded")]
+
+
+def link(page: Any, view: str) -> Any:
+    """Return what is clicked to open a view."""
+    return page.locator(f"[data-testid=stSidebarNavLink][href$='/{'' if view == 'overview' else view}']").first
+
+
 def click(page: Any, view: str) -> float:
     """Click on a view; return the seconds until it is drawn."""
-    before = page.evaluate(NOW)
-    link = page.locator(f"[data-testid=stSidebarNavLink][href$='/{'' if view == 'overview' else view}']").first
+    before = settle(page)
     begin = time.perf_counter()
-    link.click()
-    page.wait_for_function(DRAWN, arg=before, timeout=120_000, polling=20)
+    link(page, view).click()
+    page.wait_for_function(DRAWN, arg=[*before, TITLES[view]], timeout=120_000, polling=20)
     return time.perf_counter() - begin
 
 
@@ -251,17 +268,16 @@ def measure(workspace: Path, interactions: int, sessions: int, chromium: str) ->
         result["again_s"] = {view: statistics.median(seconds) for view, seconds in again.items() if seconds}
         result["worst_again_s"] = {view: max(seconds) for view, seconds in again.items() if seconds}
         result["memory_mib"] = memory
+        print(json.dumps(result), file=sys.stderr)
         others = [opened(browser, url) for _ in range(sessions)]
         together: dict[str, float] = {}
         for view in order:
+            befores = [settle(other) for other in others]
             begin = time.perf_counter()
-            befores = [other.evaluate(NOW) for other in others]
             for other in others:
-                other.locator(
-                    f"[data-testid=stSidebarNavLink][href$='/{'' if view == 'overview' else view}']"
-                ).first.click(no_wait_after=True)
+                link(other, view).click(no_wait_after=True)
             for other, before in zip(others, befores, strict=True):
-                other.wait_for_function(DRAWN, arg=before, timeout=120_000, polling=20)
+                other.wait_for_function(DRAWN, arg=[*before, TITLES[view]], timeout=120_000, polling=20)
             together[view] = time.perf_counter() - begin
         result["together_s"], result["memory_with_sessions_mib"] = together, _mebibytes(server)
         browser.close()

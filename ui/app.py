@@ -7,8 +7,10 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
+from neuramosaic.analysis.plots import PALETTE
 from neuramosaic.errors import NeuraMosaicError
 from ui.reader import Reader, newest
 from ui.serving import WORKSPACE
@@ -33,6 +35,17 @@ VIEWS = {
     ),
     "This machine": (("settings", "Settings", ":material/settings:"),),
 }
+
+
+@st.cache_resource
+def icon() -> np.ndarray:
+    """Return the icon of the page, a mosaic of four stones, shape `(32, 32, 4)`: a named one would be fetched."""
+    pixels = np.zeros((32, 32, 4), dtype=np.uint8)
+    for place, colour in enumerate(PALETTE[:4]):
+        row, column = divmod(place, 2)
+        stone = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+        pixels[17 * row : 17 * row + 15, 17 * column : 17 * column + 15] = [*stone, 255]
+    return pixels
 
 
 @st.cache_resource
@@ -63,7 +76,7 @@ def draw(view: str, page: Page) -> None:
 
 def main() -> None:
     """Draw the app."""
-    st.set_page_config(page_title="NeuraMosaic", page_icon=":material/hub:", layout="wide")
+    st.set_page_config(page_title="NeuraMosaic", page_icon=icon(), layout="wide")
     reader = reader_of(os.environ.get(WORKSPACE, "workspace"))
     try:
         page = Page(reader, chosen_study(reader))

@@ -57,6 +57,7 @@ class Reader:
         self._derived: dict[tuple[Any, ...], Any] = {}
         self._making: dict[tuple[Any, ...], threading.Lock] = {}
         self._brief: dict[str, dict[int, dict[str, Any]]] = {}
+        self._outlined: dict[str, dict[int, TrialRecord]] = {}
         self._library: Library | None = None
 
     @property
@@ -76,6 +77,15 @@ class Reader:
                 self._store = Store.open(self.workspace, create=False)
             return self._store
 
+    def close(self) -> None:
+        """Let go of the store and the library. The next use opens them again."""
+        with self._lock:
+            if self._library is not None:
+                self._library.close()
+            if self._store is not None:
+                self._store.close()
+            self._library = self._store = None
+
     def version(self, study: str) -> int:
         """Return a number that rises whenever something of a study changes, its running loss curves excepted."""
         (row,) = self.store.rows(
@@ -86,7 +96,7 @@ class Reader:
         )
         return int(row["e"]) + int(row["c"]) + int(row["f"])
 
-    def derived(self, study: str, name: str, make: Callable[[], T], *key: Any) -> T:
+    def derived(self, study: str, name: str, make: Callable[[], T], *key: Any, stamp: int | None = None) -> T:
         """Return a value that is made from a study once for each of its versions, and shared: do not change it.
 
         Args:
@@ -94,9 +104,11 @@ class Reader:
             name: What it is.
             make: Makes it.
             key: What else it depends on.
+            stamp: A number that rises when it is to be made anew, such as that of the finished trials, if not with
+                every line of the journal.
         """
         wanted = (study, name, *key)
-        version = self.version(study)
+        version = self.version(study) if stamp is None else stamp
         with self._lock:
             kept = self._derived.get(wanted)
             making = self._making.setdefault(wanted, threading.Lock())
@@ -161,7 +173,16 @@ class Reader:
 
         Who leads, the best so far and the effects of components need no more, and 20,000 are there in half a second.
         """
-        return self.derived(study, "outlines", lambda: [_outline(study, row) for row in self._rows(study)])
+        return self.derived(study, "outlines", lambda: self._outlines(study))
+
+    def _outlines(self, study: str) -> list[TrialRecord]:
+        rows = self._rows(study)
+        with self._lock:
+            done = dict(self._outlined.get(study, {}))
+        trials = [done.get(row["number"]) or _outline(study, row) for row in rows]
+        with self._lock:
+            self._outlined[study] = {trial.number: trial for trial in trials if trial.state.finished}
+        return trials
 
     def trials(self, study: str) -> list[TrialRecord]:
         """Return all trials of a study by number; the finished ones are parsed once."""

@@ -10,6 +10,7 @@ import streamlit as st
 from agents.paper_reader.plain import plain as one_line
 from graph.bookshelf import embedder_problem
 from knowledge.ideas import WordIndex, as_papers, ideas
+from knowledge.ideas.idea import ID_PREFIX
 from knowledge.papers import Hit, Paper, Passage
 from knowledge.shelf import BUILTIN, Shelf
 from ui.figures import moment
@@ -42,8 +43,11 @@ def render(page: Page) -> None:
 
 
 def _search(page: Page) -> None:
-    text = st.text_input("What are you looking for?", key="passages", placeholder="forgetting in a linear recurrence")
-    limit = st.select_slider("Passages", (5, 10, 20, 50), key="passages limit")
+    first, second = st.columns((5, 1))
+    text = first.text_input(
+        "What are you looking for?", key="passages", placeholder="forgetting in a linear recurrence"
+    )
+    limit = second.selectbox("Passages", (5, 10, 20, 50), key="passages limit")
     if not text.strip():
         known = _paper_count(page)
         st.caption(f"{known} papers of this workspace and {len(ideas())} built-in ideas are searched.")
@@ -60,7 +64,7 @@ def _found(page: Page, text: str, limit: int) -> Sequence[Hit]:
     problem = embedder_problem()
     if not page.reader.exists:
         return WordIndex(as_papers(ideas()))(text, limit)
-    with st.spinner("Searching (the first search loads the embedder) ..."):
+    with st.spinner("Searching (the first search of a workspace indexes the built-in ideas) ..."):
         if problem is not None:
             st.caption(plain(f"By words alone: {problem}"))
             return page.reader.library().search(text, limit, by=("words",))
@@ -68,7 +72,7 @@ def _found(page: Page, text: str, limit: int) -> Sequence[Hit]:
 
 
 def _draw_hit(hit: Hit) -> None:
-    builtin = hit.passage.paper.startswith(BUILTIN)
+    builtin = hit.passage.paper.removeprefix(BUILTIN).startswith(ID_PREFIX)  # its page means nothing
     with st.container(border=True):
         where = "built-in knowledge" if builtin else f"page {hit.passage.page}"
         section = f", {one_line(hit.passage.section, 100)}" if hit.passage.section else ""

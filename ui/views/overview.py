@@ -82,7 +82,7 @@ def _standing(page: Page) -> None:
     counts = table["state"].value_counts()
     done = int(sum(counts.get(state, 0) for state in FINAL))
     total = done if record.state is StudyState.FINISHED and not alive else total_trials(config, trials)
-    standing = reader.derived(study, "standing", lambda: Analyst().standing(trials))
+    standing = reader.derived(study, "standing", lambda: Analyst().standing(trials), stamp=done)
     state = "RUNNING" if alive else ("INTERRUPTED" if record.state is StudyState.RUNNING else str(record.state))
     facts = [
         str(config.task),
@@ -100,25 +100,28 @@ def _standing(page: Page) -> None:
         started = [seconds_since(trial.started) for trial in trials if trial.state == "RUNNING" and trial.started]
         left = seconds_left(config, trials, sum(started), max(config.workers or 1, len(started)))
     st.progress(min(1.0, done / total) if total else 0.0, text=_progress_text(counts, done, total, left))
-    columns = st.columns(4)
-    columns[0].metric("State", state)
-    best, baseline = standing.best, standing.baseline
+    best, baseline, at = standing.best, standing.baseline, standing.fidelity_tokens
     loss = None if best is None else best.val_loss
     against = None
     if loss is not None and baseline is not None and baseline.val_loss is not None:
         against = f"{loss - baseline.val_loss:+.4f} against the baseline"
-    columns[1].metric(
-        f"Best val loss ({page.unit})", "-" if loss is None else f"{loss:.4f}", against, delta_color="inverse"
+    figures = (
+        ("State", state, None),
+        (f"Best val loss ({page.unit})", "-" if loss is None else f"{loss:.4f}", against),
+        ("Best trial", "-" if best is None else f"#{best.number}", None),
+        ("Compared at (tokens)", "-" if at is None else count(at), None),
     )
-    columns[2].metric("Best trial", "-" if best is None else f"#{best.number}")
-    at = standing.fidelity_tokens
-    columns[3].metric("Compared at", "-" if at is None else f"{count(at)} tokens")
+    with st.container(horizontal=True, gap="large"):
+        for label, value, delta in figures:
+            st.metric(label, value, delta, delta_color="inverse", width="content")
     if best is not None:
         st.caption(plain(best.label))
     st.markdown("**Cost so far**")
     _cost(page, table)
     if done:
-        figure = reader.derived(study, "best so far", lambda: _steps_only(best_so_far_figure(trials, page.unit)))
+        figure = reader.derived(
+            study, "best so far", lambda: _steps_only(best_so_far_figure(trials, page.unit)), stamp=done
+        )
         st.plotly_chart(figure, key="best so far")
     else:
         empty("No trial has finished yet: the best so far is drawn here.")
@@ -149,12 +152,16 @@ def _cost(page: Page, table: pd.DataFrame) -> None:
     """Draw what the study has used so far."""
     spent = Ledger(page.reader.store).spent(page.study)
     flops = float(table["cost_flops"].sum())
-    columns = st.columns(4)
-    columns[0].metric("Trial time", duration(float(table["seconds"].sum())), help="Of all trials together.")
-    columns[1].metric("Training", f"{flops:.3g} FLOPs" if flops else "-", help="Floating-point operations.")
-    columns[2].metric("Language model", f"{count(spent.tokens)} tokens", help=f"{spent.calls} calls, in and out.")
-    price = f"{spent.usd:.4f} USD" if spent.usd else ("no price known" if spent.unpriced else "0 USD")
-    columns[3].metric("Price", price, help="At list price, as counted against the cap.")
+    price = f"{spent.usd:.4f}" if spent.usd else ("not known" if spent.unpriced else "0")
+    figures = (
+        ("Trial time", duration(float(table["seconds"].sum())), "Of all trials together."),
+        ("Training (FLOPs)", f"{flops:.3g}" if flops else "-", "Floating-point operations of all trials."),
+        ("Language model (tokens)", count(spent.tokens), f"{spent.calls} calls, in and out."),
+        ("Price (USD)", price, "At list price, as counted against the cap."),
+    )
+    with st.container(horizontal=True, gap="large"):
+        for label, value, told in figures:
+            st.metric(label, value, help=told, width="content")
 
 
 def _studies(page: Page) -> None:

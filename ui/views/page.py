@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec
@@ -16,6 +17,9 @@ from ui.reader import Reader
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
+
+WORD_JOINER = "\u2060"
+_ADDRESS = re.compile(r"https?:|www(?=\.)|@", re.IGNORECASE)
 
 #: How often a view of a running study looks again, in seconds.
 REFRESH_S = 2.0
@@ -90,6 +94,11 @@ def needs_study(page: Page) -> bool:
 
 
 def plain(text: object) -> str:
-    """Return text of papers, models and people so that Streamlit's Markdown shows it as it is."""
-    escaped = "".join("\\" + letter if letter in "\\`*_{}[]()<>#+-.!|$~:^=&" else letter for letter in str(text))
+    """Return text of papers, models and people so that Streamlit's Markdown shows it as it is.
+
+    What looks like an address would become a link even where all marks are escaped: a word joiner, which is not seen,
+    parts it.
+    """
+    parted = _ADDRESS.sub(lambda found: f"{found[0]}{WORD_JOINER}", str(text))
+    escaped = "".join("\\" + letter if letter in "\\`*_{}[]()<>#+-.!|$~:^=&" else letter for letter in parted)
     return escaped.replace("\n", "  \n")
