@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from neuramosaic.analysis.plots import PALETTE
+from neuramosaic.analysis.style import PALETTE
 from neuramosaic.errors import NeuraMosaicError
 from ui.reader import Reader, newest
 from ui.serving import WORKSPACE

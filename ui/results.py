@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,12 @@ from neuramosaic import seeds
 from neuramosaic.analysis.clusters import Cluster, cluster
 from neuramosaic.analysis.designs import Designs, Measurement, describe, measurement, sample
 from neuramosaic.analysis.leaderboard import BASELINE_SOURCE, Fidelity
+from neuramosaic.analysis.map_plots import MOST_NEIGHBOURS, NEIGHBOURS, place
 from neuramosaic.analysis.surface import LossModel
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from ui.reader import AT_ONCE, Reader
+
+T = TypeVar("T")
 
 #: Columns of the leaderboard, in order.
 BOARD = (
@@ -28,6 +33,24 @@ BOARD = (
 MOST = 1000
 
 
+Placed = tuple[npt.NDArray[np.float64], str, str]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Architectures and the groups that they form.
+
+    Attributes:
+        designs: The architectures, n of them.
+        labels: The cluster of each, from 1, or 0 if there are too few for clusters, shape `(n,)`.
+        clusters: The clusters in order.
+    """
+
+    designs: Designs
+    labels: npt.NDArray[np.int64]
+    clusters: list[Cluster]
+
+
 def space_of(reader: Reader, study: str) -> ArchitectureSpace:
     """Return the space of a study."""
     return reader.derived(study, "space", lambda: recorded_space(reader.store, reader.study(study)))
@@ -36,6 +59,17 @@ def space_of(reader: Reader, study: str) -> ArchitectureSpace:
 def measurements(reader: Reader, study: str) -> list[Measurement]:
     """Return the trials of a study, the few things that figures need of each; peak memory is left out."""
     return reader.derived(study, "measurements", lambda: [measurement(trial) for trial in reader.outlines(study)])
+
+
+def finished(reader: Reader, study: str) -> int:
+    """Return how many trials of a study have finished: what is made of their losses is made anew when it rises."""
+    (row,) = reader.store.rows("SELECT coalesce(max(finish_order), 0) AS last FROM trials WHERE study = ?", (study,))
+    return int(row["last"])
+
+
+def once(reader: Reader, study: str, name: str, make: Callable[[], T], *key: Any) -> T:
+    """Return a value that is made once for each number of finished trials, and shared: do not change it."""
+    return reader.derived(study, name, make, *key, stamp=finished(reader, study))
 
 
 def memory(reader: Reader, study: str) -> dict[str, float]:
@@ -49,7 +83,7 @@ def memory(reader: Reader, study: str) -> dict[str, float]:
         )
         return {row["id"]: float(row["peak"]) for row in rows if row["peak"] is not None}
 
-    return reader.derived(study, "memory", read)
+    return once(reader, study, "memory", read)
 
 
 def designs(reader: Reader, study: str) -> Designs:
@@ -69,12 +103,33 @@ def designs(reader: Reader, study: str) -> Designs:
             architectures |= {row["architecture_id"]: json.loads(row["architecture"]) for row in rows}
         return describe(chosen, architectures, space_of(reader, study).parameters)
 
-    return reader.derived(study, "designs", make)
+    return once(reader, study, "designs", make)
 
 
-def clusters_of(reader: Reader, study: str) -> tuple[npt.NDArray[np.int64], list[Cluster]]:
-    """Return the cluster of each of the `designs`, and the clusters."""
-    return reader.derived(study, "clusters", lambda: cluster(designs(reader, study)))
+def grouped(reader: Reader, study: str) -> Grouped:
+    """Return the `designs` with their clusters."""
+
+    def make() -> Grouped:
+        shown = designs(reader, study)
+        return Grouped(shown, *cluster(shown))
+
+    return once(reader, study, "grouped", make)
+
+
+def placed(reader: Reader, study: str, method: str) -> tuple[Grouped, Placed]:
+    """Return the `designs` with their clusters, and where they lie in the plane, as `map_plots.place` says it.
+
+    t-SNE places fewer, evenly spread over the study.
+    """
+
+    def make() -> tuple[Grouped, Placed]:
+        found = grouped(reader, study)
+        if method == NEIGHBOURS and len(found.designs) > MOST_NEIGHBOURS:
+            picks = np.linspace(0, len(found.designs) - 1, MOST_NEIGHBOURS).round().astype(int)
+            found = Grouped(found.designs.part(picks), found.labels[picks], found.clusters)
+        return found, place(found.designs, method)
+
+    return once(reader, study, "placed", make, method)
 
 
 def loss_model(reader: Reader, study: str) -> LossModel:
@@ -87,7 +142,7 @@ def loss_model(reader: Reader, study: str) -> LossModel:
     def fit() -> LossModel:
         return LossModel(designs(reader, study), rng=seeds.stream(0, "app", "surface"))
 
-    return reader.derived(study, "loss model", fit)
+    return once(reader, study, "loss model", fit)
 
 
 def board(reader: Reader, study: str) -> pd.DataFrame:

@@ -160,6 +160,11 @@ class Designs:
     def __len__(self) -> int:
         return len(self.trials)
 
+    def part(self, picks: Sequence[int] | npt.NDArray[np.int64]) -> Designs:
+        """Return those at some positions."""
+        trials, points = (tuple(values[index] for index in picks) for values in (self.trials, self.points))
+        return Designs(self.space, trials, points, self.units[list(picks)])
+
 
 def describe(trials: Iterable[Measurement], architectures: Mapping[str, Any], space: ParameterSpace) -> Designs:
     """Describe measured architectures as points of a space; what the space does not contain is left out.

@@ -8,7 +8,7 @@ import streamlit as st
 from neuramosaic import seeds
 from neuramosaic.analysis.effect_plots import effects_figure, interactions_figure, parallel_figure
 from neuramosaic.analysis.effects import Effect, component_effects, component_interactions
-from ui.results import designs, levels, measurements
+from ui.results import designs, levels, measurements, once
 from ui.views.charts import chart, downloads
 from ui.views.page import Page, empty, needs_study
 
@@ -26,12 +26,12 @@ def render(page: Page) -> None:
             f"neuramosaic status {study}",
         )
         return
-    effects = reader.derived(study, "effects", lambda: component_effects(trials, rng=seeds.stream(0, "app", "effects")))
+    effects = once(reader, study, "effects", lambda: component_effects(trials, rng=seeds.stream(0, "app", "effects")))
     components, pairs, numbers = st.tabs(["Components", "Pairs of components", "All numbers"])
     with components:
         _components(effects, page.unit)
     with pairs:
-        interactions = reader.derived(study, "interactions", lambda: component_interactions(trials))
+        interactions = once(reader, study, "interactions", lambda: component_interactions(trials))
         if interactions:
             st.caption(
                 "The twenty pairs that are furthest from the sum of their two effects."
@@ -44,7 +44,7 @@ def render(page: Page) -> None:
             )
     with numbers:
         chart(
-            reader.derived(study, "parallel", lambda: parallel_figure(designs(reader, study), page.unit)),
+            once(reader, study, "parallel", lambda: parallel_figure(designs(reader, study), page.unit)),
             "parallel coordinates",
         )
     downloads()

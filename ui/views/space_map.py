@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
 from neuramosaic.analysis.clusters import Cluster
 from neuramosaic.analysis.designs import Designs
-from neuramosaic.analysis.map_plots import MOST_NEIGHBOURS, NEIGHBOURS, PCA, map_figure, place
+from neuramosaic.analysis.map_plots import NEIGHBOURS, PCA, map_figure
 from neuramosaic.analysis.surface import (
     axis,
     observed,
@@ -21,7 +18,7 @@ from neuramosaic.analysis.surface import (
     shared_ends,
     surface_dimensions,
 )
-from ui.results import clusters_of, designs, loss_model
+from ui.results import designs, loss_model, once, placed
 from ui.views.charts import chart, downloads, open_trial
 from ui.views.page import Page, empty, needs_study, plain
 
@@ -41,28 +38,24 @@ def render(page: Page) -> None:
         return
     plane, pairs = st.tabs(["The space", "Loss over two dimensions"])
     with plane:
-        _plane(page, shown)
+        _plane(page)
     with pairs:
         _surfaces(page, shown)
     downloads()
 
 
-def _plane(page: Page, shown: Designs) -> None:
+def _plane(page: Page) -> None:
     reader, study = page.reader, str(page.study)
     left, right = st.columns((2, 1))
     method = left.segmented_control("Placed by", [PCA, NEIGHBOURS], default=PCA, required=True, key="map method")
     colour = right.segmented_control("Coloured by", ["loss", "group"], default="loss", required=True, key="map colour")
-    labels, clusters = clusters_of(reader, study)
-    if method == NEIGHBOURS:
-        shown, labels = _fewer(shown, labels)
-        with st.spinner("Placing neighbours ..."):
-            placed = reader.derived(study, "neighbours", lambda: place(shown, NEIGHBOURS))
-    else:
-        placed = reader.derived(study, "plane", lambda: place(shown, PCA))
+    with st.spinner("Placing the architectures ..."):
+        found, where = placed(reader, study, str(method))
+    shown, labels, clusters = found.designs, found.labels, found.clusters
     figure = map_figure(
         shown,
         page.unit,
-        placed=placed,
+        placed=where,
         labels=labels if clusters else None,
         clusters=clusters,
         by_cluster=colour == "group" and bool(clusters),
@@ -71,18 +64,6 @@ def _plane(page: Page, shown: Designs) -> None:
     st.caption(f"{len(shown):,} architectures at {shown.level}. Click a point to open its trial.")
     _opened(picked, study)
     _groups(clusters, page.unit)
-
-
-def _fewer(shown: Designs, labels: npt.NDArray[np.int64]) -> tuple[Designs, npt.NDArray[np.int64]]:
-    """Return as many architectures as t-SNE places in a second or two, evenly spread over the study."""
-    picks = np.unique(np.linspace(0, len(shown) - 1, min(len(shown), MOST_NEIGHBOURS)).round().astype(int))
-    part = replace(
-        shown,
-        trials=tuple(shown.trials[index] for index in picks),
-        points=tuple(shown.points[index] for index in picks),
-        units=shown.units[picks],
-    )
-    return part, labels[picks]
 
 
 def _opened(picked: Any, study: str) -> None:
@@ -138,7 +119,7 @@ def _surfaces(page: Page, shown: Designs) -> None:
         return
     with st.spinner("Fitting the Gaussian process ..."):
         model = loss_model(reader, study)
-        found = reader.derived(study, "surface", lambda: model.predict(x, y), first, second)
+        found = once(reader, study, "surface", lambda: model.predict(x, y), first, second)
     ends = shared_ends(seen.mean, found.mean)
     mean, deviation = predicted_figures(found, x, y, page.unit, ends)
     chart(observed_figure(seen, x, y, page.unit, ends), "observed loss")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from graph.plan import study_space
 from neuramosaic.components.registry import catalogue
 from neuramosaic.space.architecture_space import ArchitectureSpace
 from neuramosaic.store.code import CodeRepository
@@ -23,22 +24,31 @@ HOSTILE = "<script>alert(1)</script> **bold** [link](http://example.org)"
 Show = Callable[..., AppTest]
 
 
+CONFIG = StudyConfig(task="text:notes.txt", params=30_000, trials=17, tokens=4096, sampler="random", workers=2)
+TASK = {
+    "name": CONFIG.task,
+    "unit": "nats per byte",
+    "vocab_size": 256,
+    "sequence_length": 64,
+    "byte_level": True,
+    "corpus": "sha256:feed",
+    "settings": {},
+}
+
+
 @pytest.fixture(scope="session")
 def wide_space() -> ArchitectureSpace:
-    return ArchitectureSpace(catalogue(), params_budget=30_000, vocab_size=256, sequence_length=64, depth=(2, 3))
+    return study_space(CONFIG, TASK, catalogue())
 
 
 @pytest.fixture(scope="session")
 def studied(tmp_path_factory: pytest.TempPathFactory, wide_space: ArchitectureSpace) -> Path:
     """A workspace with the stopped study text-1: a baseline, 16 others of which one failed, and one promoted."""
     path = tmp_path_factory.mktemp("studied") / "workspace"
-    config = StudyConfig(task="text:notes.txt", params=30_000, trials=17, tokens=4096, sampler="random", workers=2)
-    task = {"name": config.task, "unit": "nats per byte", "vocab_size": 256, "sequence_length": 64}
-    task |= {"byte_level": True, "corpus": "sha256:feed", "settings": {}}
     rng = np.random.default_rng(4)
     designs = [wide_space.baseline(), *(wide_space.sample(rng) for _ in range(16))]
     with Store.open(path) as store:
-        study = store.create_study("text", config.to_json(), task, wide_space.version).id
+        study = store.create_study("text", CONFIG.to_json(), TASK, wide_space.version).id
         code = CodeRepository(path / "code")
         for number, design in enumerate([*designs, designs[BEST]]):
             promoted = number == PROMOTED
@@ -50,7 +60,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory, wide_space: ArchitectureSp
                 params=wide_space.count_parameters(design),
                 seed=0,
                 rung=int(promoted),
-                fidelity_tokens=config.fidelity(int(promoted)),
+                fidelity_tokens=CONFIG.fidelity(int(promoted)),
                 corpus="sha256:feed",
                 asked=number,
                 parent=f"{study}.{BEST}" if promoted else None,
