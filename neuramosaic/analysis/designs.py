@@ -150,7 +150,7 @@ class Designs:
             count = len(parameter.choices)
             held = np.minimum((unit * count).astype(int), count - 1)
             columns += [(held == choice) / math.sqrt(2) for choice in range(count)]
-        return np.array(columns).T.reshape(len(self.trials), -1)
+        return np.array(columns).T.reshape(len(self.trials), len(columns))
 
     @property
     def level(self) -> Fidelity:

@@ -49,8 +49,8 @@ def test_an_architecture_that_the_space_lacks_is_left_out(trials: Any) -> None:
     described = describe(chosen, {t.architecture_id: t.architecture for t in trials}, narrow.parameters)
     assert 0 < len(described) < 18
     assert {point["block0.channel"] for point in described.points}
+    other = next(t for t in trials if "mixer:attention" not in t.components)
     with pytest.raises(NeuraMosaicError):
-        other = next(t for t in trials if "mixer:attention" not in t.components)
         point_of(other.architecture, narrow.parameters)
 
 

@@ -56,7 +56,7 @@ def test_two_kinds_are_two_groups_with_what_sets_them_apart() -> None:
     assert (labels == 1 + np.arange(40) % 2).all()
     assert clusters[0].best_trial == "s.0"
     assert "mixer:a in 100% (others 0%)" in clusters[0].traits
-    assert any(trait.startswith("depth 8.5 (others 1.5)") for trait in clusters[1].traits)
+    assert "depth 9 (others 1.5)" in clusters[1].traits
     figure = map_figure(designs, UNIT, labels=labels, clusters=clusters, by_cluster=True)
     assert [note.text for note in figure.layout.annotations] == ["<b>1</b>", "<b>2</b>"]
     assert len(set(figure.data[0].marker.color)) == 2

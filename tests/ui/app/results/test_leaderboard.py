@@ -98,8 +98,9 @@ def test_ticked_trials_are_compared(compared: Any) -> None:
     cost = next(frame.value for frame in compared.dataframe if "peak memory" in frame.value.index)
     assert cost.loc["peak memory", "text-1.17"] == "400.0 MiB"
     assert cost.loc["val loss (nats per byte)", "text-1.0"] == "2.5000"
-    differing = next(frame.value for frame in compared.dataframe if "residual.name" in frame.value.index)
-    assert "training.learning_rate" in differing.index
+    differing = next(frame.value for frame in compared.dataframe if "training.learning_rate" in frame.value.index)
+    assert differing.loc["training.learning_rate", "text-1.0"] == "0.003"
+    assert "format" not in differing.index
 
 
 def test_code_can_be_seen_side_by_side(compared: Any) -> None:

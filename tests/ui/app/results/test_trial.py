@@ -24,7 +24,7 @@ def test_it_opens_on_the_leader(show: Any, studied: Path) -> None:
     app = show("trial", studied)
     assert not app.exception
     assert app.number_input(key="trial number").value == 17
-    assert app.query_params["trial"] == ["text-1.17"]
+    assert app.query_params["trial"] == "text-1.17"
 
 
 def test_the_address_names_the_trial(show: Any, studied: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_address_names_the_trial(show: Any, studied: Path) -> None:
     assert metric.delta == "-0.5000 against the baseline"
     app.number_input(key="trial number").set_value(0).run()
     assert app.subheader[0].value == "text-1.0"
-    assert app.query_params["trial"] == ["text-1.0"]
+    assert app.query_params["trial"] == "text-1.0"
 
 
 def test_one_of_the_best_can_be_jumped_to(show: Any, studied: Path) -> None:
