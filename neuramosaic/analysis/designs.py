@@ -162,8 +162,12 @@ class Designs:
 
     def part(self, picks: Sequence[int] | npt.NDArray[np.int64]) -> Designs:
         """Return those at some positions."""
-        trials, points = (tuple(values[index] for index in picks) for values in (self.trials, self.points))
-        return Designs(self.space, trials, points, self.units[list(picks)])
+        return Designs(
+            self.space,
+            tuple(self.trials[index] for index in picks),
+            tuple(self.points[index] for index in picks),
+            self.units[list(picks)],
+        )
 
 
 def describe(trials: Iterable[Measurement], architectures: Mapping[str, Any], space: ParameterSpace) -> Designs:
