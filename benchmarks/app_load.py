@@ -267,15 +267,19 @@ def measure(workspace: Path, interactions: int, sessions: int, chromium: str) ->
         print(json.dumps(result), file=sys.stderr)
         others = [opened(browser, url) for _ in range(sessions)]
         together: dict[str, float] = {}
+        processor: dict[str, float] = {}
         for view in order:
             befores = [settle(other) for other in others]
+            used = sum(server.cpu_times()[:2])
             begin = time.perf_counter()
             for other in others:
                 link(other, view).click(no_wait_after=True)
             for other, before in zip(others, befores, strict=True):
                 other.wait_for_function(DRAWN, arg=[before, view], timeout=120_000, polling=20)
+            processor[view] = sum(server.cpu_times()[:2]) - used
             together[view] = time.perf_counter() - begin
-        result["together_s"], result["memory_with_sessions_mib"] = together, _mebibytes(server)
+        result["together_s"], result["together_server_cpu_s"] = together, processor
+        result["memory_with_sessions_mib"] = _mebibytes(server)
         browser.close()
     return result
 
@@ -305,10 +309,15 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     print(f"opened in {result['opened_s']:.1f} s; seconds from click to drawn:")
-    print(f"{'view':<14}{'first':>8}{'median':>8}{'worst':>8}{f'{options.sessions} at once':>12}")
+    print(
+        f"{'view':<14}{'first':>8}{'median':>8}{'worst':>8}{f'{options.sessions} at once':>12}{'of it, server CPU':>19}"
+    )
     for view, first in result["first_s"].items():
         median, worst = result["again_s"].get(view, float("nan")), result["worst_again_s"].get(view, float("nan"))
-        print(f"{view:<14}{first:>8.2f}{median:>8.2f}{worst:>8.2f}{result['together_s'][view]:>12.2f}")
+        print(
+            f"{view:<14}{first:>8.2f}{median:>8.2f}{worst:>8.2f}{result['together_s'][view]:>12.2f}"
+            f"{result['together_server_cpu_s'][view]:>19.2f}"
+        )
     print(f"memory (MiB) every 50 interactions: {', '.join(f'{value:.0f}' for value in result['memory_mib'])}")
     print(f"memory (MiB) with {options.sessions} sessions more: {result['memory_with_sessions_mib']:.0f}")
 
