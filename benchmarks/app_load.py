@@ -50,16 +50,12 @@ TASK = {
     "corpus": "sha256:feed", "settings": {"sequence_length": 128}, "directory": "artifacts/data/none/search",
 }  # fmt: skip
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-#: Counts how often the script of the page has ended.
-COUNT_RUNS = """() => { const app = document.querySelector('[data-testid=stApp]');
-  window.runsEnded = 0;
-  new MutationObserver(() => { if (app.dataset.testScriptState === 'notRunning') window.runsEnded++; })
-    .observe(app, {attributes: true, attributeFilter: ['data-test-script-state']}); }"""
-#: A quick run may begin and end unseen while the page is busy: then the heading tells.
-DRAWN = """([ended, title]) => (window.runsEnded > ended || document.querySelector('h1')?.innerText === title)
-  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
-  && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')"""
-TITLES = {name: title for group in VIEWS.values() for name, title, _ in group}
+HEADING = "() => document.querySelector('h1')?.innerText"
+#: The script has ended, no placeholder is left, and the heading is another: a view without one is told by the address.
+DRAWN = """([heading, view]) => { const now = document.querySelector('h1')?.innerText;
+  return (now !== heading || (now === undefined && location.pathname.endsWith('/' + view)))
+    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]') }"""
 
 
 def build_workspace(workspace: Path, trials: int, *, rng: np.random.Generator) -> str:
@@ -219,17 +215,17 @@ def opened(browser: Any, url: str) -> Any:
     page.goto(url, timeout=120_000, wait_until="commit")
     page.wait_for_selector("[data-testid=stSidebarNavLink]", timeout=120_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=120_000)
-    page.evaluate(COUNT_RUNS)
     return page
 
 
-def settle(page: Any) -> list[Any]:
-    """Wait until nothing is drawn any more; return how many runs have ended."""
+def settle(page: Any) -> str | None:
+    """Wait until nothing is drawn any more; return the heading of the page."""
     quiet = 0
     while quiet < 3:
         page.wait_for_timeout(100)
-        quiet = quiet + 1 if page.evaluate(DRAWN, [-1, ""]) else 0
-    return [page.evaluate("window.runsEnded")]
+        quiet = quiet + 1 if page.evaluate(DRAWN, ["no heading", ""]) else 0
+    heading: str | None = page.evaluate(HEADING)
+    return heading
 
 
 def link(page: Any, view: str) -> Any:
@@ -242,7 +238,7 @@ def click(page: Any, view: str) -> float:
     before = settle(page)
     begin = time.perf_counter()
     link(page, view).click()
-    page.wait_for_function(DRAWN, arg=[*before, TITLES[view]], timeout=120_000, polling=20)
+    page.wait_for_function(DRAWN, arg=[before, view], timeout=120_000, polling=20)
     return time.perf_counter() - begin
 
 
@@ -271,15 +267,19 @@ def measure(workspace: Path, interactions: int, sessions: int, chromium: str) ->
         print(json.dumps(result), file=sys.stderr)
         others = [opened(browser, url) for _ in range(sessions)]
         together: dict[str, float] = {}
+        processor: dict[str, float] = {}
         for view in order:
             befores = [settle(other) for other in others]
+            used = sum(server.cpu_times()[:2])
             begin = time.perf_counter()
             for other in others:
                 link(other, view).click(no_wait_after=True)
             for other, before in zip(others, befores, strict=True):
-                other.wait_for_function(DRAWN, arg=[*before, TITLES[view]], timeout=120_000, polling=20)
+                other.wait_for_function(DRAWN, arg=[before, view], timeout=120_000, polling=20)
+            processor[view] = sum(server.cpu_times()[:2]) - used
             together[view] = time.perf_counter() - begin
-        result["together_s"], result["memory_with_sessions_mib"] = together, _mebibytes(server)
+        result["together_s"], result["together_server_cpu_s"] = together, processor
+        result["memory_with_sessions_mib"] = _mebibytes(server)
         browser.close()
     return result
 
@@ -309,10 +309,15 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     print(f"opened in {result['opened_s']:.1f} s; seconds from click to drawn:")
-    print(f"{'view':<14}{'first':>8}{'median':>8}{'worst':>8}{f'{options.sessions} at once':>12}")
+    print(
+        f"{'view':<14}{'first':>8}{'median':>8}{'worst':>8}{f'{options.sessions} at once':>12}{'of it, server CPU':>19}"
+    )
     for view, first in result["first_s"].items():
         median, worst = result["again_s"].get(view, float("nan")), result["worst_again_s"].get(view, float("nan"))
-        print(f"{view:<14}{first:>8.2f}{median:>8.2f}{worst:>8.2f}{result['together_s'][view]:>12.2f}")
+        print(
+            f"{view:<14}{first:>8.2f}{median:>8.2f}{worst:>8.2f}{result['together_s'][view]:>12.2f}"
+            f"{result['together_server_cpu_s'][view]:>19.2f}"
+        )
     print(f"memory (MiB) every 50 interactions: {', '.join(f'{value:.0f}' for value in result['memory_mib'])}")
     print(f"memory (MiB) with {options.sessions} sessions more: {result['memory_with_sessions_mib']:.0f}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from neuramosaic.analysis.style import PALETTE
 from neuramosaic.errors import NeuraMosaicError
@@ -38,14 +39,14 @@ VIEWS = {
 
 
 @st.cache_resource
-def icon() -> np.ndarray:
-    """Return the icon of the page, a mosaic of four stones, shape `(32, 32, 4)`: a named one would be fetched."""
+def icon() -> Image.Image:
+    """Return the icon of the page, a mosaic of four stones: one that is named would be fetched from elsewhere."""
     pixels = np.zeros((32, 32, 4), dtype=np.uint8)
     for place, colour in enumerate(PALETTE[:4]):
         row, column = divmod(place, 2)
         stone = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
         pixels[17 * row : 17 * row + 15, 17 * column : 17 * column + 15] = [*stone, 255]
-    return pixels
+    return Image.fromarray(pixels)
 
 
 @st.cache_resource

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import threading
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from ui.diagnosis import LIBRARIES, Finding, can_run, examine
 from ui.figures import size
-from ui.views.page import Page, guarded, plain
+from ui.views.page import Page, guarded, plain, say_error
 
 #: Seconds that a diagnosis is shown before it is made anew.
 KEPT_S = 600
+#: Seconds that a page waits for the examination before it is drawn without it.
+WAITED_S = 0.3
 ICONS = {"ok": ":material/check_circle:", "missing": ":material/error:", "note": ":material/info:"}
 
 
@@ -25,7 +29,8 @@ def render(page: Page) -> None:
     st.subheader("Language models")
     _models()
     st.subheader("This machine")
-    st.fragment(guarded(_doctor))(page)
+    pending = not examination(str(page.reader.workspace)).done
+    st.fragment(guarded(_doctor), run_every=1.0 if pending else None)(page)
     st.subheader("Versions")
     _versions()
 
@@ -77,17 +82,59 @@ def _local(parts: int, of: int) -> str:
     return f"xllamacpp {version}, {parts} of {of} parts of the model"
 
 
-@st.cache_data(ttl=KEPT_S, show_spinner="Looking at this machine (some seconds) ...")
-def _examined(workspace: str) -> list[Finding]:
-    from pathlib import Path
+class Examination:
+    """Looks at this machine in a thread: it takes seconds, in which the page can be used.
 
-    return examine(Path(workspace))
+    Args:
+        workspace: Directory of the workspace.
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace = workspace
+        self.findings: list[Finding] | None = None
+        self.problem = ""
+        self._thread = threading.Thread(target=self._examine, daemon=True)
+        self._thread.start()
+
+    def _examine(self) -> None:
+        try:
+            self.findings = examine(self._workspace)
+        except Exception as error:  # noqa: BLE001 - said on the page: nobody else listens to this thread
+            self.problem = f"This machine could not be looked at ({type(error).__name__}): {error}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.findings is not None or bool(self.problem)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, but no longer than so many seconds."""
+        self._thread.join(seconds)
+
+
+@st.cache_resource(ttl=KEPT_S, show_spinner=False)
+def examination(workspace: str) -> Examination:
+    """Return the examination of this machine, one for all sessions."""
+    return Examination(Path(workspace))
 
 
 def _doctor(page: Page) -> None:
     if st.button("Look again", icon=":material/refresh:"):
-        _examined.clear()
-    findings = _examined(str(page.reader.workspace))
+        examination.clear()
+        st.rerun()
+    found = examination(str(page.reader.workspace))
+    found.wait(WAITED_S)
+    if not found.done:
+        st.session_state["examined"] = False
+        st.info("Looking at this machine ...", icon=":material/hourglass_top:")
+        return
+    if not st.session_state.get("examined", True):
+        st.session_state["examined"] = True
+        st.rerun()  # so that the page stops asking
+    findings = found.findings
+    if findings is None:
+        say_error(found.problem)
+        return
     if can_run(findings):
         st.success("Studies can run here.", icon=ICONS["ok"])
     else:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 import streamlit as st
 
@@ -16,7 +18,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
         Finding("sandbox process", "note", "is no sandbox"),
     ]
     monkeypatch.setattr("ui.views.settings.examine", lambda workspace: findings)
-    st.cache_data.clear()
+    monkeypatch.setattr("ui.views.settings.WAITED_S", 30.0)
+    st.cache_resource.clear()
     return findings
 
 
@@ -48,3 +51,24 @@ def test_what_stops_every_study_is_an_error(
     app = view("settings", empty_reader)
     assert "No study can run here" in said(app)
     assert "install git" in said(app)
+
+
+def test_the_page_does_not_wait_for_a_slow_examination(
+    view: View, empty_reader: Reader, found: list[Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def slow(workspace: object) -> list[Finding]:
+        released.wait(60)
+        return found
+
+    monkeypatch.setattr("ui.views.settings.examine", slow)
+    monkeypatch.setattr("ui.views.settings.WAITED_S", 0.0)
+    app = view("settings", empty_reader)
+    assert "Looking at this machine" in said(app)
+    assert len(app.dataframe) == 2
+    released.set()
+    monkeypatch.setattr("ui.views.settings.WAITED_S", 30.0)
+    app.run()
+    assert "Studies can run here" in said(app)
+    assert not app.exception
