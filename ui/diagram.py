@@ -12,7 +12,7 @@ from neuramosaic.space.architecture import Architecture, Block, Choice
 WIDTH, MARGIN, RAIL = 340, 14, 26
 LINE, TITLE, GAP = 14, 18, 14
 #: Letters of a line of hyper-parameters.
-LETTERS = 44
+LETTERS = 38
 #: Fill of a box by what it holds; the text on it is always dark.
 FILLS = {
     "mixer": "#cfe6f5", "channel": "#fbdcc4", "norm": "#e6e6e6", "position": "#cdeee2", "embedding": "#f3dcea",

@@ -132,7 +132,7 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
         labelfont={"color": MUTED, "size": 12, "shadow": "none"},
         tickfont={"color": MUTED, "size": 11, "shadow": "none"},
         rangefont={"color": "rgba(0,0,0,0)", "size": 1},  # the ticks say it already
-        domain={"y": [0.0, 0.8]},  # the names need room above
+        domain={"x": [0.0, 0.95], "y": [0.0, 0.8]},  # the names need room above
     )
     figure.update_layout(margin={"l": 70, "r": 40, "t": 70, "b": 30}, height=480)
     return figure

@@ -6,11 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from neuramosaic import seeds
+from neuramosaic.analysis.designs import Measurement
 from neuramosaic.analysis.effect_plots import effects_figure, interactions_figure, parallel_figure
 from neuramosaic.analysis.effects import Effect, component_effects, component_interactions
 from ui.results import designs, levels, measurements, once
 from ui.views.charts import chart, downloads
 from ui.views.page import Page, empty, needs_study
+
+
+PARTS = ("Components", "Pairs of components", "All numbers")
 
 
 def render(page: Page) -> None:
@@ -27,27 +31,28 @@ def render(page: Page) -> None:
         )
         return
     effects = once(reader, study, "effects", lambda: component_effects(trials, rng=seeds.stream(0, "app", "effects")))
-    components, pairs, numbers = st.tabs(["Components", "Pairs of components", "All numbers"])
-    with components:
+    # Not tabs, which draw what they do not show.
+    part = st.segmented_control("Show", PARTS, default=PARTS[0], required=True, key="effects part")
+    if part == PARTS[0]:
         _components(effects, page.unit)
-    with pairs:
-        interactions = once(reader, study, "interactions", lambda: component_interactions(trials))
-        if interactions:
-            st.caption(
-                "The twenty pairs that are furthest from the sum of their two effects."
-                " Among many pairs some intervals exclude zero by chance."
-            )
-            chart(interactions_figure(interactions, page.unit), "interactions")
-        else:
-            empty(
-                "Too few trials to tell pairs apart: each needs three trials with both, with either and with neither."
-            )
-    with numbers:
-        chart(
-            once(reader, study, "parallel", lambda: parallel_figure(designs(reader, study), page.unit)),
-            "parallel coordinates",
-        )
+    elif part == PARTS[1]:
+        _pairs(page, trials)
+    else:
+        figure = once(reader, study, "parallel", lambda: parallel_figure(designs(reader, study), page.unit))
+        chart(figure, "parallel coordinates")
     downloads()
+
+
+def _pairs(page: Page, trials: list[Measurement]) -> None:
+    pairs = once(page.reader, str(page.study), "interactions", lambda: component_interactions(trials))
+    if not pairs:
+        empty("Too few trials to tell pairs apart: each needs three trials with both, with either and with neither.")
+        return
+    st.caption(
+        "The twenty pairs that are furthest from the sum of their two effects. Among many pairs some intervals exclude"
+        " zero by chance."
+    )
+    chart(interactions_figure(pairs, page.unit), "interactions")
 
 
 def _components(effects: list[Effect], unit: str) -> None:

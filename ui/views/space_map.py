@@ -23,6 +23,9 @@ from ui.views.charts import chart, downloads, open_trial
 from ui.views.page import Page, empty, needs_study, plain
 
 
+PARTS = ("The space", "Loss over two dimensions")
+
+
 def render(page: Page) -> None:
     """Draw the view."""
     st.title("Map")
@@ -36,10 +39,11 @@ def render(page: Page) -> None:
             f"neuramosaic status {study}",
         )
         return
-    plane, pairs = st.tabs(["The space", "Loss over two dimensions"])
-    with plane:
+    # Not tabs, which draw what they do not show.
+    part = st.segmented_control("Show", PARTS, default=PARTS[0], required=True, key="map part")
+    if part == PARTS[0]:
         _plane(page)
-    with pairs:
+    else:
         _surfaces(page, shown)
     downloads()
 

@@ -25,11 +25,12 @@ def test_neighbours_and_groups_can_be_chosen(method: str, show: Any, studied: Pa
 
 def test_the_prediction_is_made_when_it_is_asked_for(show: Any, studied: Path) -> None:
     app = show("space_map", studied)
-    before = len(app.get("plotly_chart"))
+    app.segmented_control(key="map part").set_value("Loss over two dimensions").run()
+    assert len(app.get("plotly_chart")) == 1
     app.toggle(key="predict").set_value(True).run()
     assert not app.exception
     assert not app.error
-    assert len(app.get("plotly_chart")) == before + 2
+    assert len(app.get("plotly_chart")) == 3
     assert any("fitted to 16 architectures" in caption.value for caption in app.caption)
     app.selectbox(key="surface x").select("depth").run()
     assert not app.error
