@@ -13,7 +13,6 @@ from ui.results import designs, levels, measurements, once
 from ui.views.charts import chart, downloads
 from ui.views.page import Page, empty, needs_study
 
-
 PARTS = ("Components", "Pairs of components", "All numbers")
 
 

@@ -22,7 +22,6 @@ from ui.results import designs, loss_model, once, placed
 from ui.views.charts import chart, downloads, open_trial
 from ui.views.page import Page, empty, needs_study, plain
 
-
 PARTS = ("The space", "Loss over two dimensions")
 
 
