@@ -115,7 +115,7 @@ def parallel_figure(designs: Designs, unit: str) -> go.Figure:
         dimensions.append(_log_dimension(name, values) if log else _dimension(name, values))
     params = np.array([designs.trials[index].params for index in known], dtype=float)
     if np.ptp(params):
-        dimensions.append(_dimension("model parameters", params))
+        dimensions.append({"label": "model parameters", "values": params.tolist()})
     shown = losses[known]
     last = float(np.quantile(shown, 0.95))
     dimensions.append({"label": "val loss", "values": shown.tolist()})
