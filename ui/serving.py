@@ -62,11 +62,32 @@ class Gate:
         if not self._expected(scope, headers):
             await self._refuse(scope, send, 403, "This app is not reached under this name.")
         elif not self._token or self._knows(headers):
-            await self._app(scope, receive, send)
+            await self._serve(scope, receive, send)
         elif scope["type"] == "http":
             await self._ask(scope, receive, send)
         else:
             await self._refuse(scope, send, 403, "")
+
+    async def _serve(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Pass a request on; a browser that leaves while it is answered is no error."""
+        left = False
+
+        async def heard() -> Any:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"].endswith(".disconnect")
+            return message
+
+        async def told(message: Any) -> None:
+            nonlocal left
+            left = left or message["type"] == "websocket.close"
+            await send(message)
+
+        try:
+            await self._app(scope, heard, told)
+        except RuntimeError:
+            if not left:
+                raise
 
     def _expected(self, scope: Scope, headers: dict[str, str]) -> bool:
         host = headers.get("host", "")
