@@ -50,10 +50,10 @@ TASK = {
     "corpus": "sha256:feed", "settings": {"sequence_length": 128}, "directory": "artifacts/data/none/search",
 }  # fmt: skip
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-HEADING = "() => document.querySelector('h1')?.innerText"
+HEADING = "() => document.querySelector('h1')?.innerText ?? null"
 #: The script has ended, no placeholder is left, and the heading is another: a view without one is told by the address.
-DRAWN = """([heading, view]) => { const now = document.querySelector('h1')?.innerText;
-  return (now !== heading || (now === undefined && location.pathname.endsWith('/' + view)))
+DRAWN = """([heading, view]) => { const now = document.querySelector('h1')?.innerText ?? null;
+  return (now !== heading || (now === null && location.pathname.endsWith('/' + view)))
     && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]') }"""
 

@@ -17,6 +17,11 @@ from ui.reader import Reader, newest
 from ui.serving import WORKSPACE
 from ui.views.page import Page, guarded, say_error
 
+#: A view that follows a study is drawn anew every two seconds: it neither fades meanwhile, nor offers to stop that,
+#: beside the button that stops the study.
+STYLE = """<style>[data-stale="true"] { opacity: 1 !important }
+[data-testid="stStatusWidget"] button { display: none }</style>"""
+
 #: The views by heading: module, title, icon. The first one is shown first.
 VIEWS = {
     "Work": (
@@ -78,6 +83,7 @@ def draw(view: str, page: Page) -> None:
 def main() -> None:
     """Draw the app."""
     st.set_page_config(page_title="NeuraMosaic", page_icon=icon(), layout="wide")
+    st.html(STYLE)
     reader = reader_of(os.environ.get(WORKSPACE, "workspace"))
     try:
         page = Page(reader, chosen_study(reader))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import importlib
 import os
 import sys
 import threading
@@ -25,6 +26,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 WORKSPACE, TOKEN = "NEURAMOSAIC_WORKSPACE", "NEURAMOSAIC_UI_TOKEN"
 #: Seconds that whoever gives a wrong token waits.
 WRONG_TOKEN_S = 0.5
+#: What takes long to import, and how long after the start it is: the first page comes first.
+HEAVY = ("ui.views.overview", "ui.views.live", "ui.views.literature", "ui.views.settings", "sandbox.registry", "torch")
+IMPORT_AFTER_S = 2.0
 #: Bytes of a form, at most.
 FORM_BYTES = 4096
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -62,11 +66,32 @@ class Gate:
         if not self._expected(scope, headers):
             await self._refuse(scope, send, 403, "This app is not reached under this name.")
         elif not self._token or self._knows(headers):
-            await self._app(scope, receive, send)
+            await self._serve(scope, receive, send)
         elif scope["type"] == "http":
             await self._ask(scope, receive, send)
         else:
             await self._refuse(scope, send, 403, "")
+
+    async def _serve(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Pass a request on; a browser that leaves while it is answered is no error."""
+        left = False
+
+        async def heard() -> Any:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"].endswith(".disconnect")
+            return message
+
+        async def told(message: Any) -> None:
+            nonlocal left
+            left = left or message["type"] == "websocket.close"
+            await send(message)
+
+        try:
+            await self._app(scope, heard, told)
+        except RuntimeError:
+            if not left:
+                raise
 
     def _expected(self, scope: Scope, headers: dict[str, str]) -> bool:
         host = headers.get("host", "")
@@ -173,7 +198,15 @@ def serve(workspace: Path, address: str, port: int, token: str, *, browser: bool
         shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
         url = f"http://{'localhost' if loopback else shown}:{port}"
         threading.Thread(target=_open, args=(url,), daemon=True).start()
+    threading.Thread(target=_import_views, daemon=True).start()
     app.run(config=settings(address, port))
+
+
+def _import_views() -> None:
+    """Import what the views need while nobody waits for it: the first click on one would take seconds."""
+    time.sleep(IMPORT_AFTER_S)
+    for name in HEAVY:
+        importlib.import_module(name)
 
 
 def _has_browser() -> bool:

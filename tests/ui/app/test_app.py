@@ -124,6 +124,23 @@ def test_a_websocket_needs_the_cookie_and_the_apps_own_page(gate: Gate, origin: 
     assert [message["type"] for message in sent] == [first]
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_a_browser_that_leaves_is_no_error(left: bool) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise RuntimeError("WebSocket is not connected")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.disconnect" if left else "websocket.receive"}
+
+    scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost:1")]}
+    if left:
+        asyncio.run(Gate(broken, "", 1)(scope, receive, None))
+    else:
+        with pytest.raises(RuntimeError, match="not connected"):
+            asyncio.run(Gate(broken, "", 1)(scope, receive, None))
+
+
 def test_nothing_is_reported_to_anyone_and_settings_are_known_to_streamlit() -> None:
     from streamlit import config
 
