@@ -1,8 +1,9 @@
 """What every test shares: one thread per process, the rule for tests that need a real component, a model's server.
 
-A test marked `docker`, `bubblewrap` or `local_llm` is skipped, with the reason, where that component does not work.
-Naming the component in NEURAMOSAIC_REQUIRE (separated by spaces, as in `NEURAMOSAIC_REQUIRE="docker local-llm" make
-test`) turns such a skip, whoever called it, into a failure: so a green CI run says that the real thing was tested.
+A test marked `docker`, `bubblewrap`, `local_llm` or `browser` is skipped, with the reason, where that component does
+not work. Naming the component in NEURAMOSAIC_REQUIRE (separated by spaces, as in
+`NEURAMOSAIC_REQUIRE="docker local-llm" make test`) turns such a skip, whoever called it, into a failure: so a green CI
+run says that the real thing was tested.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -59,10 +61,28 @@ def local_llm_problem() -> str | None:
     return None
 
 
+@functools.cache
+def browser_problem() -> str | None:
+    """Return why no browser can be driven, or None if Chromium shows a page."""
+    program = (
+        "import shutil; from playwright.sync_api import sync_playwright\n"
+        "with sync_playwright() as p:\n"
+        "    p.chromium.launch(executable_path=shutil.which('chromium'), args=['--no-sandbox']).new_page()\n"
+    )
+    if shutil.which("chromium") is None:
+        return "Chromium is not installed (on Debian: apt-get install chromium)"
+    try:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        return "Chromium does not start within 120 s"
+    return None if done.returncode == 0 else f"Chromium does not start: {done.stderr.strip().splitlines()[-1]}"
+
+
 PROBLEMS: dict[str, Callable[[], str | None]] = {
     "docker": docker_problem,
     "bubblewrap": bubblewrap_problem,
     "local-llm": local_llm_problem,
+    "browser": browser_problem,
 }
 
 

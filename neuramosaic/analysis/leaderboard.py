@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from neuramosaic.store.records import TrialRecord
 
 BASELINE_SOURCE = "baseline"
 #: Source of the trials that a comparison pairs with the baseline's, seed by seed.
 COMPARISON_SOURCE = "comparison"
+
+
+class Measured(Protocol):
+    """What a comparison of losses needs of a trial: a `TrialRecord` has it, and a `Measurement`."""
+
+    @property
+    def source(self) -> str:
+        """Who proposed it."""
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """`slot:name` of each of its components."""
+
+    @property
+    def rung(self) -> int:
+        """Index of the fidelity level."""
+
+    @property
+    def fidelity_tokens(self) -> int:
+        """Tokens of training."""
+
+    @property
+    def val_loss(self) -> float | None:
+        """Validation loss; None unless COMPLETE."""
+
+
+M = TypeVar("M", bound=Measured)
 
 
 @dataclass(frozen=True, order=True)
@@ -85,18 +113,18 @@ class Progress:
     best: float
 
 
-def fidelity(trial: TrialRecord) -> Fidelity:
+def fidelity(trial: Measured) -> Fidelity:
     """Return the fidelity that a trial was given."""
     return Fidelity(trial.rung, trial.fidelity_tokens)
 
 
-def measured(trial: TrialRecord) -> float:
+def measured(trial: Measured) -> float:
     """Return the validation loss of a COMPLETE trial, in nats per token."""
-    assert trial.val_loss is not None, f"{trial.id} has no validation loss"
+    assert trial.val_loss is not None, f"{trial} has no validation loss"
     return trial.val_loss
 
 
-def completed(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+def completed(trials: Sequence[M]) -> list[M]:
     """Return the trials that have a validation loss, in the order given."""
     return [trial for trial in trials if trial.val_loss is not None]
 
@@ -119,9 +147,13 @@ def leaderboard(trials: Sequence[TrialRecord], baseline: str | None = None) -> l
         (trial for trial in done if fidelity(trial) == top[trial.architecture_id]),
         key=lambda trial: (-trial.rung, -trial.fidelity_tokens, measured(trial), trial.number),
     )
+    references: dict[tuple[Fidelity, int], TrialRecord] = {}
+    for trial in sorted(done, key=lambda trial: trial.number, reverse=True):
+        if trial.architecture_id == reference:
+            references[fidelity(trial), trial.seed] = trial
     rows = []
     for rank, trial in enumerate(ranked, start=1):
-        versus = _at(done, reference, fidelity(trial), trial.seed)
+        versus = references.get((fidelity(trial), trial.seed))
         difference = measured(trial) - measured(versus) if versus else None
         rows.append(Row(rank, trial, measured(trial), difference, trial.architecture_id == reference))
     return rows

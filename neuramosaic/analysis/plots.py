@@ -1,4 +1,4 @@
-"""Figures of a study. Colours can be told apart by colour-blind readers; backgrounds are clear, so any theme fits."""
+"""Figures of a study's course: the best so far, loss curves, loss and cost."""
 
 from __future__ import annotations
 
@@ -6,63 +6,28 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from neuramosaic.analysis.leaderboard import (
-    Fidelity,
+    Progress,
     best_so_far,
     completed,
     fidelity,
     leaderboard,
     measured,
 )
-from neuramosaic.analysis.projection import project
-from neuramosaic.errors import InvalidArchitectureError
-from neuramosaic.space.architecture import Architecture
-from neuramosaic.space.architecture_space import ArchitectureSpace
+from neuramosaic.analysis.style import MUTED, PALETTE, blank_figure, loss_title
 from neuramosaic.store.records import TrialRecord, TrialState
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's colours, without black and yellow, which vanish on a dark or a light page."""
-MUTED = "#8c8c8c"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
 RUNNING_MEAN = 8
 HIGHLIGHTED = 5
 CURVE_POINTS = 400
+#: Lines of loss curves at most, and steps of the best so far beyond which only improvements are drawn.
+LINES, STEPS = 150, 400
 
 Curves = Mapping[str, Sequence[Mapping[str, Any]]]
 """Metric rows (`step`, `tokens`, `train_loss`, `val_loss` ...) by trial id."""
-
-
-def loss_title(unit: str) -> str:
-    """Return the axis title of the validation loss."""
-    return f"val loss ({unit}, lower is better)"
-
-
-def _figure(title: str, x: str, y: str, subtitle: str = "") -> go.Figure:
-    grid = {"gridcolor": "rgba(128,128,128,0.22)", "zeroline": False, "linecolor": MUTED, "automargin": True}
-    return go.Figure(
-        layout={
-            "title": {
-                "text": escape(title),
-                "subtitle": {"text": escape(subtitle), "font": {"size": 12}},
-                "font": {"size": 15},
-                "x": 0,
-                "xref": "paper",
-                "xanchor": "left",
-            },
-            "xaxis": {"title": {"text": escape(x)}, **grid},
-            "yaxis": {"title": {"text": escape(y)}, **grid},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": "system-ui, sans-serif", "size": 12, "color": MUTED},
-            "legend": {"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"},
-            "margin": {"l": 60, "r": 20, "t": 64, "b": 60},
-            "hovermode": "closest",
-            "height": 430,
-        }
-    )
 
 
 def _hover(trial: TrialRecord) -> str:
@@ -74,9 +39,10 @@ def _hover(trial: TrialRecord) -> str:
 
 def best_so_far_figure(trials: Sequence[TrialRecord], unit: str) -> go.Figure:
     """Return the lowest loss against finished trials, one line per fidelity, the baseline dashed in its colour."""
-    figure = _figure("Best so far", "finished trials of the fidelity", loss_title(unit), "each fidelity apart")
+    figure = blank_figure("Best so far", "finished trials of the fidelity", loss_title(unit), "each fidelity apart")
     baselines = {fidelity(row): row for row in reversed(completed(trials)) if row.source == "baseline"}
-    for index, (level, steps) in enumerate(best_so_far(trials).items()):
+    for index, (level, all_steps) in enumerate(best_so_far(trials).items()):
+        steps = _improvements(all_steps)
         colour = PALETTE[index % len(PALETTE)]
         figure.add_scatter(
             x=[step.finished for step in steps],
@@ -99,70 +65,46 @@ def best_so_far_figure(trials: Sequence[TrialRecord], unit: str) -> go.Figure:
     return figure
 
 
-def projection_figure(trials: Sequence[TrialRecord], space: ArchitectureSpace, unit: str) -> go.Figure:
-    """Return the architectures in the plane of their first two principal components, coloured by loss.
-
-    All losses are of the lowest fidelity, so that colours can be compared; failed trials are crosses. Architectures
-    that `space` does not contain are left out.
-    """
-    finished = [trial for trial in trials if trial.state.finished]
-    level = min((fidelity(trial) for trial in finished), default=Fidelity(0, 0))
-    placed = [
-        (trial, vector)
-        for trial in finished
-        if fidelity(trial) == level
-        if (vector := _encode(trial, space)) is not None
-    ]
-    projection = project(np.array([vector for _, vector in placed]).reshape(len(placed), space.parameters.dimension))
-    x, y = (f"principal component {axis + 1} ({projection.explained[axis]:.0%} of variance)" for axis in (0, 1))
-    figure = _figure("Architectures tried", x, y, f"loss at {level}; star: baseline, cross: no result")
-    groups = {"searched": "circle", "baseline": "star", "no result": "x"}
-    for name, symbol in groups.items():
-        chosen = [index for index, (trial, _) in enumerate(placed) if _group(trial) == name]
-        if not chosen:
-            continue
-        marker: dict[str, Any] = {"symbol": symbol, "size": 15 if symbol == "star" else 10, "color": MUTED}
-        if name != "no result":
-            colours = [measured(placed[index][0]) for index in chosen]
-            marker |= {"color": colours, "coloraxis": "coloraxis", "line": {"width": 1, "color": MUTED}}
-        figure.add_scatter(
-            x=projection.points[chosen, 0].tolist(),
-            y=projection.points[chosen, 1].tolist(),
-            mode="markers",
-            marker=marker,
-            text=[_hover(placed[index][0]) for index in chosen],
-            hovertemplate="%{text}<extra></extra>",
-            name=name,
-            showlegend=False,
-        )
-    colour_bar = {"title": {"text": escape(f"loss, {unit}"), "side": "right"}, "thickness": 14}
-    figure.update_layout(coloraxis={"colorscale": "Viridis", "colorbar": colour_bar})
-    return figure
+def _improvements(steps: list[Progress]) -> list[Progress]:
+    """Return the steps, or of many only those that lowered the loss, and the last."""
+    if len(steps) <= STEPS:
+        return steps
+    pairs = zip([None, *steps], steps, strict=False)
+    return [step for before, step in pairs if before is None or step.best < before.best or step is steps[-1]]
 
 
-def _group(trial: TrialRecord) -> str:
-    if trial.val_loss is None:
-        return "no result"
-    return "baseline" if trial.source == "baseline" else "searched"
+def drawn_lines(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that loss curves are drawn of: the leaders, the baseline, and the newest of the others."""
+    kept = set(_leaders(trials))
+    others = [trial.id for trial in trials if trial.id not in kept]
+    kept |= set(others[-max(LINES - len(kept), 0) :])
+    return [trial for trial in trials if trial.id in kept]
 
 
-def _encode(trial: TrialRecord, space: ArchitectureSpace) -> np.ndarray | None:
-    try:
-        return space.encode(Architecture.from_json(trial.architecture))
-    except InvalidArchitectureError:
-        return None
-
-
-def loss_curves_figure(trials: Sequence[TrialRecord], curves: Curves, unit: str) -> go.Figure:
-    """Return loss against tokens seen, one line per trial; the leaders and the baseline have colours.
-
-    The line is the train loss, averaged over the last `RUNNING_MEAN` rows; dots are the val loss where it was measured.
-    """
-    subtitle = f"line: train loss, running mean of {RUNNING_MEAN}; dots: val loss"
-    figure = _figure("Loss curves", "tokens of training", f"loss ({unit}, lower is better)", subtitle)
+def _leaders(trials: Sequence[TrialRecord]) -> list[str]:
     rows = leaderboard(trials)
     leaders = [row.trial.id for row in rows if not row.is_baseline][:HIGHLIGHTED]
-    leaders += [row.trial.id for row in rows if row.is_baseline][:1]
+    return leaders + [row.trial.id for row in rows if row.is_baseline][:1]
+
+
+def loss_curves_figure(
+    trials: Sequence[TrialRecord], curves: Curves, unit: str, *, highlighted: Sequence[str] | None = None
+) -> go.Figure:
+    """Return loss against tokens seen, one line per trial.
+
+    The line is the train loss, averaged over the last `RUNNING_MEAN` rows; dots are the val loss where it was measured.
+
+    Args:
+        trials: The trials; of more than `LINES`, the leaders, the baseline and the newest are drawn.
+        curves: Their metric rows.
+        unit: Unit of the loss.
+        highlighted: Ids of the trials with colours, at most as many as `PALETTE`; the leaders and the baseline by
+            default.
+    """
+    subtitle = f"line: train loss, running mean of {RUNNING_MEAN}; dots: val loss"
+    figure = blank_figure("Loss curves", "tokens of training", f"loss ({unit}, lower is better)", subtitle)
+    leaders = _leaders(trials) if highlighted is None else list(highlighted)[: len(PALETTE)]
+    trials = trials if highlighted is not None or len(trials) <= LINES else drawn_lines(trials)
     baseline = {trial.id for trial in trials if trial.source == "baseline"}
     colours = dict(zip(leaders, PALETTE, strict=False))
     for trial in sorted(trials, key=lambda trial: trial.id in colours):
@@ -219,7 +161,7 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 def cost_figure(trials: Sequence[TrialRecord], unit: str) -> go.Figure:
     """Return loss against wall time of the trial, one symbol per fidelity, the baseline larger."""
     x_title = "wall time of the trial (seconds, lower is better)"
-    figure = _figure("Loss and cost", x_title, loss_title(unit), "star: baseline")
+    figure = blank_figure("Loss and cost", x_title, loss_title(unit), "star: baseline")
     done = [trial for trial in completed(trials) if trial.state is TrialState.COMPLETE and trial.outcome]
     for index, level in enumerate(sorted({fidelity(trial) for trial in done})):
         # The legend shows the first trial's symbol: the baseline's star comes last.

@@ -16,8 +16,12 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from neuramosaic import seeds
-from neuramosaic.analysis.effects import component_effects
+from neuramosaic.analysis.clusters import Cluster, cluster
+from neuramosaic.analysis.designs import describe, measurement, sample
+from neuramosaic.analysis.effect_plots import effects_figure, interactions_figure, parallel_figure
+from neuramosaic.analysis.effects import Effect, component_effects, component_interactions
 from neuramosaic.analysis.leaderboard import compare_with_baseline, fidelity, leaderboard
+from neuramosaic.analysis.map_plots import map_figure
 from neuramosaic.analysis.paired import paired_comparison
 from neuramosaic.analysis.payoff import source_shares
 from neuramosaic.analysis.plots import (
@@ -25,7 +29,6 @@ from neuramosaic.analysis.plots import (
     best_so_far_figure,
     cost_figure,
     loss_curves_figure,
-    projection_figure,
 )
 from neuramosaic.analysis.predictions import assess_predictions
 from neuramosaic.codegen.generate import generate
@@ -36,6 +39,8 @@ from neuramosaic.store.records import StudyRecord, TrialRecord, TrialState
 
 TEMPLATES = Path(__file__).parent / "templates"
 REASON_LENGTH = 400
+#: Rows of the leaderboard, and of the trials that failed, at most.
+ROWS = 300
 
 SourceOf = Callable[[TrialRecord], str | None]
 
@@ -91,23 +96,28 @@ def _context(
     rows, paired = leaderboard(trials), paired_comparison(trials)
     unit = str(study.task.get("unit", "nats per token"))
     incumbent = rows[0].trial if rows else None
-    figures = _figures(trials, curves, space, unit) if rows else []
+    # The pairs of a comparison say more than groups that forget which trial belongs to which.
+    effects = [] if paired else component_effects(trials, rng=seeds.stream(0, "report", "effects"))
+    figures, clusters = _figures(trials, curves, space, unit, effects) if rows else ([], [])
+    failed = [t for t in trials if t.state in (TrialState.FAILED, TrialState.PRUNED)]
     return {
         "study": study,
         "unit": unit,
         "counts": Counter(str(trial.state) for trial in trials),
-        "rows": rows,
-        "components": {row.trial.id: [name.split(":", 1)[-1] for name in row.trial.components] for row in rows},
+        "rows": rows[:ROWS],
+        "left_out": max(len(rows) - ROWS, 0),
+        "components": {row.trial.id: [name.split(":", 1)[-1] for name in row.trial.components] for row in rows[:ROWS]},
         "comparison": compare_with_baseline(trials),
         "paired": paired,
         "seeds": len({row.trial.seed for row in rows}),
         "incumbent": incumbent,
         "fidelity": fidelity,
-        # The pairs of a comparison say more than groups that forget which trial belongs to which.
-        "effects": [] if paired else component_effects(trials, rng=seeds.stream(0, "report", "effects")),
+        "effects": effects,
+        "clusters": clusters,
         "sources": source_shares(trials),
         "predictions": assess_predictions(trials, rng=seeds.stream(0, "report", "predictions")),
-        "unfinished_well": [t for t in trials if t.state in (TrialState.FAILED, TrialState.PRUNED)],
+        "unfinished_well": failed,
+        "failures_shown": failed[:ROWS],
         "reason_length": REASON_LENGTH,
         "figures": figures,
         "plotlyjs": Markup(get_plotlyjs()) if figures else "",
@@ -118,15 +128,23 @@ def _context(
 
 
 def _figures(
-    trials: Sequence[TrialRecord], curves: Curves, space: ArchitectureSpace, unit: str
-) -> list[tuple[str, Markup]]:
+    trials: Sequence[TrialRecord], curves: Curves, space: ArchitectureSpace, unit: str, effects: Sequence[Effect]
+) -> tuple[list[tuple[str, Markup]], list[Cluster]]:
+    """Return the figures by name, and the clusters that the map shows."""
+    chosen = sample([measurement(trial) for trial in trials], rng=seeds.stream(0, "report", "map"))
+    designs = describe(chosen, {trial.architecture_id: trial.architecture for trial in trials}, space.parameters)
+    labels, clusters = cluster(designs)
     figures = {
         "best-so-far": best_so_far_figure(trials, unit),
         "loss-curves": loss_curves_figure(trials, curves, unit),
-        "projection": projection_figure(trials, space, unit),
+        "projection": map_figure(designs, unit, labels=labels if clusters else None, clusters=clusters),
         "cost": cost_figure(trials, unit),
+        "parallel": parallel_figure(designs, unit),
+        "effects": effects_figure(effects, unit),
     }
-    return [(name, _html(name, figure)) for name, figure in figures.items() if figure.data]
+    if effects:
+        figures["interactions"] = interactions_figure(component_interactions(trials), unit)
+    return [(name, _html(name, figure)) for name, figure in figures.items() if figure.data], clusters
 
 
 def _html(name: str, figure: go.Figure) -> Markup:

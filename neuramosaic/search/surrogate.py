@@ -105,6 +105,11 @@ class Surrogate:
         expected: Array = self._posterior(units)[0].numpy() * self._scale + self._shift
         return expected
 
+    def predict(self, units: Array) -> tuple[Array, Array]:
+        """Return the expected value of each point and its standard deviation, noise left out, each of shape `(n,)`."""
+        mean, deviation = self._posterior(units)
+        return mean.numpy() * self._scale + self._shift, deviation.numpy() * self._scale
+
     def believe(self, units: Array) -> None:
         """Pretend that points still being measured turned out as expected ("kriging believer").
 

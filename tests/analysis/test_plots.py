@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from neuramosaic.analysis.plots import best_so_far_figure, cost_figure, loss_curves_figure, projection_figure
+from neuramosaic.analysis.designs import describe, measurement
+from neuramosaic.analysis.map_plots import map_figure
+from neuramosaic.analysis.plots import best_so_far_figure, cost_figure, loss_curves_figure
 from neuramosaic.space.architecture_space import ArchitectureSpace
 
 UNIT = "nats per byte"
@@ -36,23 +38,6 @@ def test_best_so_far_never_rises_and_names_the_fidelity(trials: Any) -> None:
     assert set(figure.data[1].y) == {2.1}
 
 
-def test_the_projection_shows_each_architecture_once_with_its_loss(trials: Any, space: ArchitectureSpace) -> None:
-    figure = projection_figure(trials, space, UNIT)
-    assert names(figure) == ["searched", "baseline", "no result"]
-    searched, baseline, failed = figure.data
-    assert (len(searched.x), len(baseline.x), len(failed.x)) == (15, 1, 2)
-    assert list(searched.marker.color) == [t.val_loss for t in trials[1:18] if t.val_loss is not None]
-    assert "python-code-1.0 (baseline)" in baseline.text[0]
-    assert "loss 2.1000" in baseline.text[0]
-    assert "rung 0, 1,000,000 tokens" in figure.layout.title.subtitle.text
-
-
-def test_an_architecture_outside_the_space_is_left_out(trials: Any) -> None:
-    narrow = ArchitectureSpace.default(params_budget=60_000, sequence_length=64, mixers=["attention"])
-    shown = sum(len(trace.x) for trace in projection_figure(trials, narrow, UNIT).data)
-    assert 0 < shown < 18
-
-
 def test_only_the_leaders_and_the_baseline_have_colours_in_the_loss_curves(trials: Any, curves: Any) -> None:
     figure = loss_curves_figure(trials, curves, UNIT)
     lines = [trace for trace in figure.data if trace.mode == "lines"]
@@ -82,8 +67,10 @@ def test_the_train_loss_is_a_running_mean(trials: Any) -> None:
 
 def test_text_from_trials_is_shown_and_never_interpreted(trials: Any, curves: Any, space: ArchitectureSpace) -> None:
     hostile = [replace(trial, label='<a href="javascript:x">', source="<b>") for trial in trials]
+    architectures = {trial.architecture_id: trial.architecture for trial in trials}
+    hostile_designs = describe([measurement(trial) for trial in hostile], architectures, space.parameters)
     for figure in (
-        projection_figure(hostile, space, UNIT),
+        map_figure(hostile_designs, UNIT),
         cost_figure(hostile, UNIT),
         loss_curves_figure(hostile, curves, UNIT),
     ):
@@ -95,7 +82,7 @@ def test_text_from_trials_is_shown_and_never_interpreted(trials: Any, curves: An
 def test_figures_of_nothing_are_empty(space: ArchitectureSpace) -> None:
     figures = [
         best_so_far_figure([], UNIT),
-        projection_figure([], space, UNIT),
+        map_figure(describe([], {}, space.parameters), UNIT),
         loss_curves_figure([], {}, UNIT),
         cost_figure([], UNIT),
     ]
