@@ -13,10 +13,10 @@ from ui.commands import (
     idea,
     ingest,
     llm,
+    opening_app,
     papers,
     running,
     sandbox,
-    steer,
     study,
     task,
     trial,
@@ -49,6 +49,7 @@ app.add_typer(steer.app)
 app.add_typer(idea.app)
 app.add_typer(study.app)
 app.add_typer(trial.app)
+app.add_typer(opening_app.app)
 app.add_typer(ingest.app)
 app.add_typer(papers.app, name="papers", rich_help_panel="Papers")
 component.app.command("write")(writing.write_component)
