@@ -17,6 +17,7 @@ from ui.commands import (
     papers,
     running,
     sandbox,
+    steer,
     study,
     task,
     trial,
