@@ -1,4 +1,4 @@
-"""The conversation about a workspace: what a message is said in, answers from the store, and carrying out what it asks."""
+"""The conversation about a workspace: what a message is said in, answers from the store, and doing what is asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from agents.conversation import answering
 from agents.conversation.answers import Answer
 from agents.conversation.meaning import Question, Run
-from agents.conversation.sentences import Situation
+from agents.conversation.situation import Situation
 from agents.conversation.slash import check_run
 from agents.conversation.vocabulary import Vocabulary
 from graph.control import is_running, launch
@@ -33,6 +33,15 @@ from neuramosaic.store.records import StudyState, TrialRecord
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
 
+#: What the options of a space limit, in words.
+_SPOKEN_SLOTS = {
+    "mixers": "mixers",
+    "channels": "channel components",
+    "norms": "norms",
+    "positions": "positions",
+    "residuals": "residual topologies",
+    "modulators": "modulators",
+}
 Search = Callable[[str], Sequence[Hit]]
 
 
@@ -253,8 +262,7 @@ def understood(run: Run) -> list[str]:
     rungs = f", then the best third of each on {config.rungs} rungs in all" if config.rungs > 1 else ""
     said.append(f"Architectures: {config.trials}, besides the baseline, {config.tokens:,} tokens each{rungs}")
     said.append(f"Wall time: {'no limit' if config.max_hours is None else f'at most {_duration(config.max_hours)}'}")
-    for slot, option in (("mixers", "mixers"), ("channel components", "channels"), ("norms", "norms"),
-                         ("positions", "positions"), ("residual topologies", "residuals"), ("modulators", "modulators")):  # fmt: skip
+    for option, slot in _SPOKEN_SLOTS.items():
         names = getattr(space, option)
         if names is not None:
             said.append(f"Only these {slot}: {', '.join(names) or 'none'}")

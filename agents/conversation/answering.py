@@ -119,7 +119,7 @@ def effects(trials: Sequence[TrialRecord], unit: str, *, rng: np.random.Generato
     found = component_effects(trials, rng=rng)
     if not found:
         return lines(
-            f"Not enough trials yet: a component needs {SMALLEST_GROUP} completed trials with it and {SMALLEST_GROUP} without."
+            f"Not enough trials yet: a component needs {SMALLEST_GROUP} completed trials with it and as many without."
         )
     rows = tuple(
         (
@@ -141,8 +141,8 @@ def effects(trials: Sequence[TrialRecord], unit: str, *, rng: np.random.Generato
         else "No component goes with a lower loss beyond chance so far."
     )
     note = (
-        f"At {found[0].fidelity}: mean loss with it minus mean loss without it. An association, since a search does not "
-        "choose at random."
+        f"At {found[0].fidelity}: mean loss with it minus mean loss without it. An association, since a search "
+        "does not choose at random."
     )
     return Answer((first, note), (Table(columns, rows),))
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.conversation.meaning import Meaning, Question, Run, Steer, Unclear
-from agents.conversation.sentences import Situation, read_slash, with_a_study
+from agents.conversation.sentences import read_slash, with_a_study
+from agents.conversation.situation import Situation
 from agents.llm.client import LanguageModel
 from agents.paper_reader.plain import quotable
 from neuramosaic.errors import UsageError

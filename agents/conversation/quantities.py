@@ -17,7 +17,10 @@ COUNT = r"\d[\d,_]*(?:\.\d+)?\s?(?:k|m|b|g|thousand|million|billion)?(?![a-z\d])
 #: A small number, in digits or in words.
 NUMBER = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(_WORDS, key=len, reverse=True)) + r")"
 _UNITS = {"thousand": "k", "million": "m", "billion": "b"}
-HOURS = rf"\b(?P<time>half an|{NUMBER})(?P<half> and a half)?[\s-]*(?P<more>more )?(?P<unit>h|hrs?|hours?|min(?![ _-]?gru)|minutes?|days?)\b"
+HOURS = (
+    rf"\b(?P<time>half an|{NUMBER})(?P<half> and a half)?[\s-]*(?P<more>more )?"
+    r"(?P<unit>h|hrs?|hours?|min(?![ _-]?gru)|minutes?|days?)\b"
+)
 _HOURS = {"h": 1.0, "m": 1 / 60, "d": 24.0}
 
 
@@ -76,17 +79,18 @@ class Left:
 
 
 FILLERS = frozenset(
-    """a about above again all also am an and any anything are as at be because been before being below both but by can
-    could do does doing done down during each else ever every everything few for from further get give go going had has have
-    having he her here him his how i if i'd i'll i'm in into is it it's its itself just kind kinds know let let's like
-    likes look lot made make many may maybe me might mine more most much must my need new next not now of off ok okay
-    on once one ones only or other our out over own perhaps please quite really right same say see set she should so
-    some something sort sorts such take than thank thanks that that's the their them then there these they thing things
-    this those to too try trying type types under until up us use used uses using very want was we well were what when
-    where which while who whose will wish with within without would yes yet you your architecture architectures model
-    models network networks layer layers component components proposal proposals study studies search find better best
-    good run start begin launch time total budget task parameter parameters trial trials candidate candidates
-    propose proposing any-more anymore longer than never don't dont no keep always part parts block blocks mixer mixers
-    language design designs discover explore seek beats beat improve neural maximum least""".split()
+    """a about above again all also am an and any anything are as at be because been before being below both but by
+    can could do does doing done down during each else ever every everything few for from further get give go
+    going had has have having he her here him his how i if i'd i'll i'm in into is it it's its itself just
+    kind kinds know let let's like likes look lot made make many may maybe me might mine more most much must
+    my need new next not now of off ok okay on once one ones only or other our out over own perhaps please
+    quite really right same say see set she should so some something sort sorts such take than thank thanks
+    that that's the their them then there these they thing things this those to too try trying type types
+    under until up us use used uses using very want was we well were what when where which while who whose
+    will wish with within without would yes yet you your architecture architectures model models network
+    networks layer layers component components proposal proposals study studies search find better best good
+    run start begin launch time total budget task parameter parameters trial trials candidate candidates
+    propose proposing any-more anymore longer than never don't dont no keep always part parts block blocks
+    mixer mixers language design designs discover explore seek beats beat improve neural maximum least""".split()
 )
 """Words that a sentence may have beside what it says."""

@@ -10,7 +10,8 @@ import pytest
 
 from agents.conversation.mapping import map_message
 from agents.conversation.meaning import Question, Run, Steer, Unclear, changes_something, written
-from agents.conversation.sentences import Situation, is_complete, understand
+from agents.conversation.sentences import is_complete, understand
+from agents.conversation.situation import Situation
 from agents.conversation.slash import parse_slash
 from agents.conversation.transcript import Transcript, decisions
 from agents.conversation.vocabulary import Vocabulary
@@ -42,7 +43,7 @@ SENTENCES = [
         f"/run task=recall params=300000 hours=1.0 mixer={LINEAR} read=2312.06635",
     ),
     (
-        "Find an architecture for python code with 1.5M parameters in two hours, no mixture of experts and without feedback",
+        "Find a model for python code, 1.5M parameters in two hours, no mixture of experts and without feedback",
         "/run task=python-code params=1500000 hours=2.0 channel=mlp,swiglu,squared_relu,kwta modulator=none",
     ),
     (
@@ -56,7 +57,8 @@ SENTENCES = [
     (
         "find something for recall at 300k params, only mamba and linear attention, with evolution, seed 3, $5 with "
         "gpt-5-mini",
-        "/run task=recall params=300000 usd=5.0 seed=3 llm=openai model=gpt-5-mini sampler=evolution mixer=ssm,recurrence",
+        "/run task=recall params=300000 usd=5.0 seed=3 llm=openai model=gpt-5-mini sampler=evolution "
+        "mixer=ssm,recurrence",
     ),
     ("I want a model that beats attention on python code, 2 to 4 layers", "/run task=python-code depth=2-4"),
     ("why did trial 12 fail?", "/why 12"),

@@ -1,4 +1,4 @@
-"""Beside the conversation: how the study stands, what waits for approval, and what was asked of it, each with its undo."""
+"""Beside the conversation: how the study stands, what waits for approval, what was asked of it and its undo."""
 
 from __future__ import annotations
 

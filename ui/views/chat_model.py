@@ -1,4 +1,4 @@
-"""The language model of the chat: begun when a person has chosen one and it is needed, in a thread, and let go later."""
+"""The language model of the chat: begun when one is chosen and needed, in a thread, and let go later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agents.conversation.answers import lines
 from agents.conversation.mapping import map_message
 from agents.conversation.meaning import Unclear
-from agents.conversation.sentences import Situation
+from agents.conversation.situation import Situation
 from agents.conversation.transcript import Entry, Transcript
 from agents.llm.client import LanguageModel
 from agents.llm.providers import ProviderChoice

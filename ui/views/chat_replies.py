@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from agents.conversation.answers import Answer, lines
 from agents.conversation.meaning import Meaning, Question, Run, Steer, Unclear, Undo, changes_something, said, written
-from agents.conversation.sentences import Situation, read_slash
+from agents.conversation.sentences import read_slash
+from agents.conversation.situation import Situation
 from agents.conversation.transcript import Entry, Transcript
 from graph import conversing
 from graph.bookshelf import embedder_problem
