@@ -109,9 +109,9 @@ class Vocabulary:
                 spec = self._specs.get((slot, name))
                 if spec is not None and len(spec.summary.split()) > 1:
                     summaries.setdefault(spec.summary.lower(), set()).add(part)
-        for summary, parts in summaries.items():
-            if len(parts) == 1:
-                yield re.escape(summary), tuple(parts)
+        for summary, named in summaries.items():
+            if len(named) == 1:
+                yield re.escape(summary), tuple(named)
         for pattern, costs in _COSTS.items():
             for slot in (Slot.MIXER, Slot.CHANNEL):
                 parts = tuple(self.of_cost(slot, costs))

@@ -21,6 +21,8 @@ from ui.views.page import Page, live, plain, say_error
 LLMS = ("none", "local", "openai")
 #: Messages that are shown at first, and how many more each time.
 SHOWN = 40
+#: Of the conversation, in pixels: the study's state stays beside its newest messages.
+HEIGHT = 640
 #: What a new conversation offers to begin with.
 STARTERS = (
     "find something better than attention for recall at 300k parameters, an hour, only linear-time mixers",
@@ -113,13 +115,18 @@ def _conversation(page: Page) -> None:
         _begin(page)
         return
     shown = int(st.session_state.get("chat shown", SHOWN))
-    decided = decisions(entries)
     visible = [entry for entry in entries if entry.kind != "decision"]
     if len(visible) > shown and st.button("Older messages", icon=":material/history:", key="chat older"):
         st.session_state["chat shown"] = shown + SHOWN
         st.rerun(scope="fragment")
+    with st.container(height=HEIGHT, border=False, key="chat scroll"):
+        _messages(page, entries, visible[-shown:])
+
+
+def _messages(page: Page, entries: list[Entry], visible: list[Entry]) -> None:
+    decided = decisions(entries)
     answered = {entry.of for entry in entries if entry.kind in ("answer", "proposal")}
-    for entry in visible[-shown:]:
+    for entry in visible:
         if entry.kind == "said":
             _said(page, entry, waits=entry.id not in answered and being_read(page.reader, entry.id))
         elif entry.kind == "answer":

@@ -77,6 +77,7 @@ class Listener:
 
     def _listen(self) -> None:
         with ExitStack() as held:
+            store: Store | None = None
             model: LanguageModel | None = None
             while True:
                 try:
@@ -88,8 +89,9 @@ class Listener:
                             return
                     continue
                 try:
-                    if model is None:
+                    if store is None:
                         store = held.enter_context(Store.open(self._reader.workspace))
+                    if model is None:
                         model = held.enter_context(asked(self._choice, store, self._caps))
                     self._read(job, model)
                 except Exception as error:  # noqa: BLE001 - the last place where it can be said

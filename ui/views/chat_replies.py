@@ -90,6 +90,8 @@ def _propose(reader: Reader, message: Entry, meaning: Meaning, here: Situation, 
     match meaning:
         case Run():
             told = [*conversing.understood(meaning), *_cost(reader, meaning)]
+            if meaning.options.get("sandbox") == "process":
+                notes.append("The backend 'process' confines nothing: models run as you.")
             if meaning.unused:
                 notes.append(f"Not understood, and without effect: {meaning.unused}")
         case Steer():
