@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.conversation import answering
-from agents.conversation.answers import Answer
+from agents.conversation.answers import Answer, lines
 from agents.conversation.meaning import Question, Run
 from agents.conversation.situation import Situation
 from agents.conversation.slash import check_run
@@ -114,7 +114,7 @@ def answer(
     if question.kind == "papers":
         return answering.passages(question.text, search(question.text))
     if store is None or study is None:
-        return answering.lines("There is no study yet: say what you want to find, such as 'find something for recall'.")
+        return lines("There is no study yet: say what you want to find, such as 'find something for recall'.")
     record = store.study(study)
     unit = str(record.task.get("unit", "nats per token"))
     if question.trial is not None:

@@ -183,6 +183,10 @@ def passages(text: str, hits: Sequence[Hit]) -> Answer:
 def log(in_force: Sequence[str], commands: Sequence[CommandRecord], waiting: Sequence[WritingRecord]) -> Answer:
     """Say what steers a study, and list what was asked of it."""
     said = [f"In force: {plain(line)}." for line in in_force] or ["Nothing steers this study."]
+    pending = sum(record.pending for record in commands)
+    if pending:
+        verb = "command waits" if pending == 1 else "commands wait"
+        said.append(f"{pending} {verb}: a running study heeds it in a moment, another one once it goes on.")
     said += [f"c{item.number} waits for approval: {item.slot} {item.name}." for item in waiting]
     if not commands:
         return lines(*said)

@@ -93,7 +93,9 @@ def test_a_veto_is_confirmed_logged_and_undone(chat: Chat, chat_reader: Reader) 
     assert "Confirmed by ada" in shown(app)
     assert "1: propose no channel moe any more; it takes effect once the study goes on" in shown(app)
     assert "Confirm" not in [item.label for item in app.button]
-    assert "Nothing steers this study." in shown(say(app, "/log"))
+    told = shown(say(app, "/log"))
+    assert "Nothing steers this study." in told
+    assert "1 command waits: a running study heeds it in a moment, another one once it goes on." in told
     app = button(app, "Withdraw").click().run()
     assert [item.effect for item in steering_status(chat_reader.store, "text-1").log] == ["withdrawn by ada"]
 
