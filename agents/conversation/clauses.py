@@ -46,12 +46,12 @@ _SESSION = (
     ),
     (
         Resume,
-        r"(?:resume|continue|go on|carry on|proceed|unpause|keep going)"
+        r"(?:resume|continue|go on|carry on|proceed|unpause|keep going|start|begin)"
         r"(?: (?:it|with it|the study|with the study|this))*",
     ),
     (
         Stop,
-        r"(?:stop|end|halt|finish|quit|abort|cancel)(?: (?:it|the study|this|here|everything|the search|that|all))*",
+        r"(?:stop|end|halt|finish|quit|abort)(?: (?:it|the study|this|here|everything|the search|that|all))*",
     ),
 )
 _DECISION = re.compile(
@@ -80,7 +80,7 @@ _UNLIMITED = re.compile(
 )
 _TRIALS, _USD = r"(?:trials?|architectures?|models|candidates)", r"(?:usd|dollars?)"
 _SPOKEN = re.compile(
-    r"\b(?:limit|cap|budget|allow|spend|grant|add|raise|lower|increase|reduce|extra|additional|another|hours?|train)\b",
+    r"\b(?:limit|cap|budget|allow|spend|grant|add|raise|lower|increase|reduce|extra|additional|another|hours?|train|set|cost|costs|money)\b",
     re.IGNORECASE,
 )
 
@@ -114,6 +114,8 @@ def _approval(text: str, situation: Situation) -> Commands | None:
         if decision["card"] is None and len(situation.waiting) != 1:
             known = ", ".join(f"c{item}" for item in situation.waiting) or "none waits"
             raise UsageError(f"say which component, such as c0: {known}")
+        if decision["verb"].lower() in ("approve", "accept") and Left(decision["reason"]).words():
+            return None
         card = int(decision["card"]) if decision["card"] else situation.waiting[0]
         if decision["verb"].lower() in ("approve", "accept"):
             return (Approve(card=card),)
@@ -125,7 +127,8 @@ def _approval(text: str, situation: Situation) -> Commands | None:
 
 
 def _more_on_best(text: str, situation: Situation) -> Commands | None:
-    return (MoreOnBest(),) if _MORE_ON_BEST.search(text) else None
+    refused = re.search(r"\b(?:less|not|don'?t|never|stop|no|without)\b", text, re.IGNORECASE)
+    return (MoreOnBest(),) if _MORE_ON_BEST.search(text) and not refused else None
 
 
 def _ingest(text: str, situation: Situation) -> Commands | None:
@@ -152,7 +155,9 @@ def _budget(text: str, situation: Situation) -> Commands | None:
         found["hours"] = hours(match)
     if match := left.take(r"\$\s*(\d+(?:\.\d+)?)") or left.take(rf"(\d+(?:\.\d+)?)\s*(?:more |extra )?{_USD}\b"):
         found["usd"] = float(match[1])
-    if match := left.take(rf"\b({NUMBER})\s+(?:more |extra |additional |other )?{_TRIALS}\b"):
+    if match := left.take(rf"\b({NUMBER})\s+(?:more |extra |additional |other )?{_TRIALS}\b") or left.take(
+        rf"\b{_TRIALS}\s+(?:to|at|=)\s*(\d+)\b"
+    ):
         found["trials"] = int(number(match[1]))
     if match := left.take(rf"\b({COUNT})\s*(?:more |extra )?tokens\b"):
         found["tokens"] = count(match[1])

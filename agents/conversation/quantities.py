@@ -80,7 +80,7 @@ class Left:
 
 FILLERS = frozenset(
     """a about above again all also am an and any anything are as at be because been before being below both but by
-    can could do does doing done down during each else ever every everything few for from further get give go
+    can could do does doing done down during each else file ever every everything few for from further get give go
     going had has have having he her here him his how i if i'd i'll i'm in into is it it's its itself just
     kind kinds know let let's like likes look lot made make many may maybe me might mine more most much must
     my need new next not now of off ok okay on once one ones only or other our out over own perhaps please

@@ -23,7 +23,12 @@ _SOUNDS: Sequence[tuple[QuestionKind, str]] = (
     (
         "why",
         r"^(?:why\b|what went wrong|what is wrong|how come\b|for what reason|what happened (?:to|with|in)\b)"
-        r"[^\d#]*#?(?P<trial>\d+)?[^\d]*$",
+        r"[^\d#]*#?(?P<trial>\d+)\b[^\d]*$",
+    ),
+    (
+        "why",
+        r"^(?:why|how come)\b(?: \w+){1,5} (?:fail(?:ed|ing)?|prun(?:ed|ing)|crash(?:ed|ing)?|broken?)\b[^\d]*$"
+        r"|^why\?$|^what went wrong[?.!]*$",
     ),
     (
         "why",
@@ -34,6 +39,7 @@ _SOUNDS: Sequence[tuple[QuestionKind, str]] = (
         "what-helps",
         r"\b(?:what|which)\b.*\b(?:helps?|helping|matters?|works?|hurts?|makes? a difference)\b|\beffects? of\b"
         r"|^(?:component )?effects\b"
+        r"|^(?:do|does|did|is|are)\b.*\b(?:helps?|good|worth|useful|matters?|hurts?)\b[^\d]*$"
         r"|^what (?:have|did|has|was|were|do)\b.*\b(?:learn(?:ed|t)?|found|find out|know)\b",
     ),
     (
@@ -46,6 +52,10 @@ _SOUNDS: Sequence[tuple[QuestionKind, str]] = (
         "show",
         r"^(?:please )?(?:show|open|describe|tell me about|what (?:is|was)|explain|see)?\s*(?:me )?(?:the )?"
         r"(?:trial|number|architecture|#)\s*#?(?P<trial>\d+)[?.!]*$",
+    ),
+    (
+        "show",
+        r"^(?:what about|how about|how (?:is|was|did|does)) (?:trial|number|#) ?#?(?P<trial>\d+)\b[^\d]*$",
     ),
     ("show", r"^(?:show|open|describe)(?: me)? #?(?P<trial>\d+)[?.!]*$"),
     (
@@ -61,6 +71,7 @@ _SOUNDS: Sequence[tuple[QuestionKind, str]] = (
     (
         "status",
         r"^(?:(?:show )?(?:the )?(?:status|progress)|how(?:'s| is| are| far| long| many| much)\b.*"
+        r"|(?:which|what) (?:trials?|ones?|models?) (?:is|are) (?:still )?running\b.*"
         r"|where (?:are we|is it|do we stand)\b.*"
         r"|what(?:'s| is) (?:running|going on|happening|up|the (?:status|state|progress))\b.*"
         r"|(?:is|are) (?:it|you|we|the study) (?:done|running|finished|ready|still)\b.*)[?.!]*$",

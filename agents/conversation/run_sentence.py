@@ -10,7 +10,7 @@ from typing import Any
 from agents.conversation.meaning import SPACE_OPTIONS, Run
 from agents.conversation.quantities import COUNT, HOURS, NUMBER, Left, count, hours, number
 from agents.conversation.slash import allowed_names, check_run
-from agents.conversation.vocabulary import Vocabulary
+from agents.conversation.vocabulary import COST_WORDS, Vocabulary
 from neuramosaic.components.spec import Slot
 from neuramosaic.errors import UnknownNameError, UsageError
 from neuramosaic.steering import SteeringCommand
@@ -26,6 +26,11 @@ _EVIDENCE = re.compile(
     r"\b(?:new|another|a) (?:study|search|run)\b|\b(?:something|anything|architectures?|models?|mixers?)\b.*\bbetter\b"
     r"|\bbetter than\b|\bbeats?\b|\bparameters?\b|\bparams\b|\brecall\b|\bpython\b|\btext:|\b\w+\.txt\b"
     r"|\btask[ =:]"
+)
+#: Which components there may be only; "a linear-time mixer" says so by itself.
+_LIMITS = (
+    r"\b(?:with|using|use|from|of|among)\s+(?P<what>[^,;.]+?)\s+only\b",
+    rf"(?P<what>\b(?:{COST_WORDS}) (?:mixers?|channels?)\b)(?! only)",
 )
 _ONLY = r"\b(?:only|nothing but|just)\s+(?:use |with |consider |allow )?(?P<what>[^,;.]+)"
 _NOT = r"\b(?:no|without|never|not|excluding|except|avoid|exclude|ban)\s+(?:use |using |any )?(?P<what>[^,;.]+)"
@@ -180,13 +185,18 @@ def _take_steering(left: Left, steering: Clause) -> list[SteeringCommand]:
 def _take_space(left: Left, vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the limits of the space: what is allowed only, less what is refused."""
     given: dict[Slot, list[str]] = {}
-    for pattern, sign in ((_ONLY, ""), (_NOT, "-")):
+    for pattern, sign in ((_LIMITS[0], ""), (_ONLY, ""), (_NOT, "-"), (_LIMITS[1], "")):
         while (match := left.take(pattern)) is not None:
             what = match["what"]
             cut = _END.search(what)
             if cut is not None:  # what follows is said of something else
                 left.text += f" , {what[cut.start() :]}"
                 what = what[: cut.start()]
+            but = re.search(r"\b(?:but|except|other than|besides)\b", what, re.IGNORECASE)
+            if but is not None and sign:  # nothing but these
+                for part in _parts(what[but.end() :], vocabulary, refused=False):
+                    given.setdefault(part.slot, []).append(part.name)
+                continue
             for part in _parts(what, vocabulary, refused=bool(sign)):
                 given.setdefault(part.slot, []).append(f"{sign}{part.name}")
     space = {SPACE_OPTIONS[slot]: allowed_names(vocabulary.names, slot, names) for slot, names in given.items()}

@@ -51,6 +51,8 @@ _SLOT_WORDS: dict[Slot, str] = {
     Slot.RESIDUAL: r"residuals?(?: topolog(?:y|ies))?",
     Slot.MODULATOR: r"modulators?",
 }
+#: Classes of cost in words.
+COST_WORDS = r"linear[- ]time|linear[- ]cost|sub-?quadratic|quadratic(?:[- ]time|[- ]cost)?"
 _COSTS = {
     r"linear[- ]time|linear[- ]cost|sub-?quadratic": (CostClass.CONSTANT, CostClass.LINEAR, CostClass.LOG_LINEAR),
     r"quadratic(?:[- ]time|[- ]cost)?": (CostClass.QUADRATIC,),
@@ -163,6 +165,16 @@ class Vocabulary:
                 if re.search(rf"\b(?:{adjectives}) {spoken}s?\b|\b{spoken}=(?:{adjectives})\b", words):
                     found.append((name, end))
         return list(dict.fromkeys(found))
+
+    def without_dimensions(self, text: str) -> str:
+        """Return a text without the words that name numeric dimensions and their ends."""
+        left = text.lower()
+        spoken = [pattern for pattern, _, _ in _ENDS]
+        spoken += [re.escape(name).replace("_", "[ _-]") + "s?" for name in self.dimension_keys()]
+        spoken += [re.escape(spec.name).replace("_", "[ _-]?") for spec in self._specs.values()]
+        for pattern in (*spoken, _LOWER, _HIGHER):
+            left = re.sub(rf"\b(?:{pattern})(?![\w-])", " ", left)
+        return left
 
     def dimension_keys(self) -> Sequence[str]:
         """Return the numeric dimensions, and their last names where these mean several."""

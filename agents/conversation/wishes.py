@@ -23,6 +23,10 @@ _PIN = (
     r"|every \w+ (?:has|uses))"
 )
 _UNPIN = r"(?:unpin|un-pin|free|release)"
+_BUT = re.compile(r"\b(but|except|other than|besides)\b", re.IGNORECASE)
+_AGAINST = re.compile(
+    r"\b(no|not|without|less|fewer|never|avoid|instead|rather|over|than|but|except|don'?t|little)\b", re.IGNORECASE
+)
 _NEUTRAL = re.compile(
     r"(?:no (?:more )?preference (?:for|of)|(?:don'?t|do not|stop) (?:favou?r|prefer)(?:ing)?|no longer favou?r"
     r"|be neutral (?:about|on))\s+(.+)$",
@@ -43,8 +47,14 @@ def read_space(text: str, situation: Situation) -> Commands | None:
             continue
         if make is Veto and re.match(r"(?:more )?(?:preference|favou?r\w*)\b", match[1], re.IGNORECASE):
             return None  # the end of a preference
+        what = match[1]
+        but = _BUT.search(what)
+        if but:
+            if make is not Veto:
+                raise UsageError(f"say it without {but[1]!r}, such as 'only attention' or 'no attention'")
+            make, what = Pin, what[but.end() :]  # nothing but these
         names = situation.vocabulary.names
-        found = situation.vocabulary.find(match[1])
+        found = situation.vocabulary.find(what)
         unknown = Left(found.rest).words()
         if make is Unpin:
             slots = found.slots or tuple(dict.fromkeys(part.slot for part in found.parts))
@@ -87,6 +97,14 @@ def read_wish(text: str, situation: Situation) -> Commands | None:
         return None
     if not verb and not (ends and not found.parts):
         return None
+    against = _AGAINST.search(what)
+    if against and found.parts:
+        raise UsageError(
+            f"{against[1]!r} says what is not wanted: write 'no ...' to rule it out, or favour another one"
+        )
+    unknown = Left(situation.vocabulary.without_dimensions(found.rest)).words()
+    if unknown:
+        raise UsageError(f"{' '.join(unknown)!r} was not understood")
     weight = float(weighed[1]) if weighed else DEFAULT_WEIGHT
     wishes = [Wish(key=key, value=end, weight=weight) for key, end in ends]
     slots = [part.slot for part in found.parts]
