@@ -29,6 +29,7 @@ from neuramosaic.steering.commands import slash as steering_slash
 from neuramosaic.steering.names import Names
 from neuramosaic.store.commands import CommandOutcome, Commands
 from neuramosaic.store.components import workspace_catalogue
+from neuramosaic.store.ledger import Ledger
 from neuramosaic.store.records import StudyState, TrialRecord
 from neuramosaic.store.store import Store
 from neuramosaic.study import StudyConfig
@@ -135,7 +136,8 @@ def answer(
         case _:
             steered = steering_status(store, study)
             running = is_running(study, store.path.parent)
-            return answering.status(record, trials(), unit, running=running, paused=steered.paused)
+            spent = Ledger(store).spent(study)
+            return answering.status(record, trials(), unit, spent, running=running, paused=steered.paused)
 
 
 def _trial(store: Store, study: str, number: int) -> TrialRecord:

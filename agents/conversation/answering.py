@@ -17,6 +17,7 @@ from neuramosaic.analysis.effects import SMALLEST_GROUP, component_effects
 from neuramosaic.analysis.leaderboard import leaderboard
 from neuramosaic.steering.commands import slash
 from neuramosaic.store.commands import CommandRecord
+from neuramosaic.store.ledger import Spent
 from neuramosaic.store.records import StudyRecord, TrialRecord, TrialState, WritingRecord
 
 #: Rows of a table in the conversation; the views show all.
@@ -25,8 +26,10 @@ ROWS = 10
 MESSAGE, PASSAGE = 600, 400
 
 
-def status(record: StudyRecord, trials: Sequence[TrialRecord], unit: str, *, running: bool, paused: bool) -> Answer:
-    """Say how a study stands."""
+def status(
+    record: StudyRecord, trials: Sequence[TrialRecord], unit: str, spent: Spent, *, running: bool, paused: bool
+) -> Answer:
+    """Say how a study stands, and what it has used."""
     counts = Counter(str(trial.state) for trial in trials)
     state = "paused" if paused else "running" if running else str(record.state).lower()
     told = ", ".join(f"{counts[name]} {name.lower()}" for name in map(str, TrialState) if counts[name]) or "none yet"
@@ -37,6 +40,9 @@ def status(record: StudyRecord, trials: Sequence[TrialRecord], unit: str, *, run
         said.append(plain(record.message, MESSAGE))
     standing = Analyst().standing(trials)
     said.append(f"{standing.summary(unit)}.".capitalize())
+    hours = sum(trial.outcome.seconds for trial in trials if trial.outcome) / 3600
+    price = "" if not spent.usd else f" for {spent.usd:.4f} USD"
+    said.append(f"Used so far: {hours:.2f} hours of trials, {spent.tokens:,} tokens of the language model{price}.")
     return lines(*said, links=_links([standing.best]))
 
 

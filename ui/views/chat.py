@@ -90,10 +90,9 @@ def post(page: Page, text: str) -> None:
         if is_complete(meaning) or llm == "none" or text.lstrip().startswith("/"):
             reply(reader, message, meaning, here)
             return
-        problem = getattr(meaning, "problem", "") or f"not understood: {getattr(meaning, 'unused', '')}"
         model = st.session_state.get("chat llm model kept") or None if llm == "openai" else None
         usd = st.session_state.get("chat usd kept") or None if llm == "openai" else None
-        listener(reader, llm, model, usd).hear(Job(message, here, problem))
+        listener(reader, llm, model, usd).hear(Job(message, here, meaning))
     except NeuraMosaicError as error:
         say_error(str(error))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agents.conversation.answers import lines
 from agents.conversation.mapping import map_message
-from agents.conversation.meaning import Unclear
+from agents.conversation.meaning import Meaning, Unclear
 from agents.conversation.situation import Situation
 from agents.conversation.transcript import Entry, Transcript
 from agents.llm.client import LanguageModel
@@ -31,12 +31,12 @@ class Job:
     Attributes:
         message: The message.
         here: What it is said in.
-        fallback: What the rules say of it.
+        meaning: What the rules say of it: nothing, or a study with words that have no part in it.
     """
 
     message: Entry
     here: Situation
-    fallback: str
+    meaning: Meaning
 
 
 class Listener:
@@ -103,14 +103,19 @@ class Listener:
     def _read(self, job: Job, model: LanguageModel) -> None:
         meaning = map_message(job.message.text, job.here, model)
         if isinstance(meaning, Unclear):
-            meaning = Unclear(f"{job.fallback} (asked: {model.provider.model}: {meaning.problem})")
-            reply(self._reader, job.message, meaning, job.here)
+            by_rules = job.meaning
+            if isinstance(by_rules, Unclear):
+                by_rules = Unclear(
+                    f"{by_rules.problem} (asked, {model.provider.model} did not help: {meaning.problem})"
+                )
+            reply(self._reader, job.message, by_rules, job.here)
         else:
             reply(self._reader, job.message, meaning, job.here, mapped=True)
 
     def _say(self, job: Job, error: Exception) -> None:
         what = str(error) if isinstance(error, NeuraMosaicError) else f"a bug ({type(error).__name__}): {error}"
-        data = lines(job.fallback, f"The language model was no help: {what}").to_json()
+        said = job.meaning.problem if isinstance(job.meaning, Unclear) else "Some words were not understood."
+        data = lines(said, f"The language model was no help: {what}").to_json()
         Transcript(self._reader.workspace).add("answer", study=job.message.study, of=job.message.id, data=data)
 
 

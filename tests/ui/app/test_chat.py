@@ -77,6 +77,9 @@ def test_a_question_is_answered_at_once_and_seen_by_others(chat: Chat) -> None:
     assert "it sees the future" in shown(other)
     app = say(app, "what is the best?")
     assert "Best 2.4000 nats per byte at 4,096 tokens (trial 1), 0.1000 below the baseline." in shown(app)
+    told = shown(say(app, "how is it going?"))
+    assert "text-1 is stopped. Trials: 1 waiting, 1 running, 3 complete, 1 failed." in told
+    assert "Used so far: 0.01 hours of trials, 0 tokens of the language model." in told
     assert "has no trial 77: its trials are 0 to 5" in shown(say(app, "/why 77"))
     assert "Not enough trials yet" in shown(say(app, "what helps most?"))
 
