@@ -16,7 +16,7 @@ from ui.figures import moment
 from ui.views.chat_beside import draw_beside
 from ui.views.chat_model import Job, being_read, listener
 from ui.views.chat_replies import decide, reply, situation
-from ui.views.page import Page, live, plain, say_error
+from ui.views.page import Page, guarded, live, plain, say_error
 
 LLMS = ("none", "local", "openai")
 #: Messages that are shown at first, and how many more each time.
@@ -44,7 +44,8 @@ def render(page: Page) -> None:
     if text or chosen:
         post(page, str(text or chosen))
     with talk:
-        live(_conversation, page, running=True)
+        st.fragment(guarded(_conversation))(page)
+    live(_watch, page, running=True)
 
 
 def _settings() -> None:
@@ -107,9 +108,16 @@ def _transcript(workspace: Any) -> Transcript:
     return Transcript(workspace)
 
 
+def _watch(page: Page) -> None:
+    """Draw the page anew once somebody has said something; until then the messages stay as they are."""
+    if st.session_state.get("chat seen") != _transcript(page.reader.workspace).version():
+        st.rerun()
+
+
 def _conversation(page: Page) -> None:
     transcript = _transcript(page.reader.workspace)
-    entries = _entries(str(transcript.path), transcript.version(), transcript)
+    version = st.session_state["chat seen"] = transcript.version()
+    entries = _entries(str(transcript.path), version, transcript)
     if not entries:
         _begin(page)
         return

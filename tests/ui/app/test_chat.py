@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from agents.llm.client import LanguageModel
 from agents.llm.scripted import ScriptedProvider
 from graph.steering import steering_status
 from neuramosaic.components.card import Card
+from neuramosaic.errors import UsageError
 from neuramosaic.steering.commands import Approve
 from neuramosaic.store.commands import Commands
 from neuramosaic.store.ledger import Ledger
@@ -160,6 +162,47 @@ def test_a_component_that_waits_is_shown_and_decided(chat: Chat, chat_reader: Re
     button(app, "Approve").click().run()
     (command,) = steering_status(chat_reader.store, "text-1").log
     assert command.command == Approve(card=0)
+
+
+def test_a_stopped_study_goes_on(chat: Chat, chat_reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(ui.views.chat_replies, "begin", lambda study, workspace: begun.append(study))
+    app = button(say(chat(), "go on"), "Confirm").click().run()
+    assert begun == ["text-1"]
+    assert "Study text-1 goes on, in a process of its own" in shown(app)
+
+
+def test_a_paper_is_read_by_a_process_of_its_own_where_no_study_runs(
+    chat: Chat, chat_reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def start_ingest(workspace: Path, references: list[str], options: dict[str, Any]) -> Any:
+        asked.append((references, options["llm"]))
+        return SimpleNamespace(number=1)
+
+    monkeypatch.setattr(ui.views.chat_replies, "start_ingest", start_ingest)
+    app = button(say(chat(), "read 2312.06635"), "Confirm").click().run()
+    assert asked == [(["2312.06635"], "none")]
+    assert "Reading 2312.06635 has begun (run 1)" in shown(app)
+    assert steering_status(chat_reader.store, "text-1").log == ()
+
+
+def test_a_model_that_cannot_run_is_said_beside_what_the_rules_say(
+    chat: Chat, chat_reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(choice: Any, store: Store, caps: Any) -> Any:
+        raise UsageError("no model is installed: pip install 'neuramosaic[local]'")
+
+    monkeypatch.setattr(ui.views.chat_model, "asked", asked)
+    monkeypatch.setattr(ui.views.chat_model, "IDLE_S", 0.01)
+    app = chat()
+    app.selectbox(key="chat llm").set_value("local").run()
+    say(app, "let us have lunch")
+    ui.views.chat_model.listener(chat_reader, "local", None, None).wait(60)
+    told = shown(app.run())
+    assert "this was not understood; /help lists what can be said" in told
+    assert "The language model was no help: no model is installed" in told
 
 
 def test_a_model_reads_what_rules_do_not_understand(
