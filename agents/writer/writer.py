@@ -286,7 +286,8 @@ class ComponentWriter:
             max_tokens=_SKETCH_TOKENS,
         )
         effort.characters += sum(len(answer.model_dump_json()) for answer in answers)
-        return [_read(answer, effort) for answer in answers]
+        candidates = [_read(answer, effort) for answer in answers]
+        return list({candidate.text: candidate for candidate in candidates}.values())  # each once
 
     def _repaired(self, candidate: Candidate, effort: _Effort) -> Candidate:
         last = effort.failures[-1]

@@ -268,7 +268,7 @@ def test_of_several_the_one_that_got_furthest_is_repaired(write):
 
 
 def test_no_more_are_asked_for_than_may_be_tried(write):
-    script = ScriptedProvider(lambda request: WORSE, slots=8)
+    script = ScriptedProvider([lines(f"return linear(tanh({number} * x))") for number in (1, 2, 3)], slots=8)
     written, _, provider = write(script, limits=WriterLimits(attempts=2))
     assert not written.verified
     assert len(provider.requests) == 2

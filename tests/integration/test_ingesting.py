@@ -1,6 +1,7 @@
 """Ingesting: real PDF files, a real library and store, a scripted language model, components proved in bubblewrap."""
 
 import json
+import re
 from contextlib import ExitStack
 
 import numpy as np
@@ -396,7 +397,7 @@ def test_what_could_not_be_verified_is_remembered(lab, tmp_path):
     (record,) = lab.take(paper, answers=broken)
     assert record.status == "read"
     assert record.components[0]["verified"] is False
-    assert "swu could not be verified in 24 attempts" in record.message
+    assert re.match(r"swu could not be verified in \d+ attempts: ", record.message)
     asked = lab.asked()
     (again,) = lab.take(paper, answers=broken)
     assert "could not be verified before" in again.message

@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from agents.llm.base import REMOTE_SLOTS
 from neuramosaic.store.ledger import Ledger
 from neuramosaic.store.records import WritingState
 from neuramosaic.store.store import Store
 from neuramosaic.store.writings import Writings
 from ui.cli import main
 
+#: How many sketches a server is asked for at once.
+SAMPLES = REMOTE_SLOTS
 CARD = """
 name: relu_pair
 slot: channel
@@ -48,27 +51,36 @@ def command(model_server, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_card_becomes_a_component_that_says_how_it_came_to_be(command, model_server, tmp_path, capsys):
-    model_server.behaviours = [model_server.says(WRONG), model_server.says(RIGHT)]
+    model_server.behaviours = [model_server.says(WRONG)] * SAMPLES + [model_server.says(RIGHT)]
     status, out, err = command(CARD, "--json")
     assert status == 0, err
     told = json.loads(out)
-    assert (told["verified"], told["depth"], told["attempts"], told["tokens"]) == (True, "sketch", 2, 54)
+    assert (told["verified"], told["depth"], told["attempts"], told["tokens"]) == (
+        True,
+        "sketch",
+        2,
+        27 * (SAMPLES + 1),
+    )
     (failure,) = told["failures"]
     assert f"relu_pair: attempt 1 (sketch) failed {failure['check']}: {failure['message']}" in err
     assert "relu_pair: attempt 2 (sketch) verified" in err
-    assert failure["message"] in model_server.requests[1]["messages"][-1]["content"]
+    assert failure["message"] in model_server.requests[SAMPLES]["messages"][-1]["content"]
     workspace = str(tmp_path / "ws")
     assert main(["component", "show", "relu_pair", "--code", "-w", workspace]) == 0
     assert capsys.readouterr().out == (tmp_path / "ws/components/channel/relu_pair.py").read_text()
     assert main(["component", "show", "relu_pair", "-w", workspace]) == 0
     shown = capsys.readouterr().out
-    for words in ("written by m (sketch) in 2 attempts, 54 tokens", f"failed {failure['check']}", "receptive_field: 1"):
+    for words in (
+        "written by m (sketch) in 2 attempts, 135 tokens",
+        f"failed {failure['check']}",
+        "receptive_field: 1",
+    ):
         assert words in shown
 
     status, out, err = command(CARD)
-    assert (status, len(model_server.requests)) == (0, 2)
+    assert (status, len(model_server.requests)) == (0, SAMPLES + 1)
     assert "the workspace has the component of this card" in err
-    assert "verified relu_pair: its forward pass, written by the model (2 attempts, 54 tokens" in out
+    assert "verified relu_pair: its forward pass, written by the model (2 attempts, 135 tokens" in out
     assert f"  {failure['check']}: {failure['message']}" in out
     assert "components/channel/relu_pair.py" in out
 
@@ -104,7 +116,8 @@ def test_a_cap_leaves_the_writing_to_be_taken_up(command, model_server, tmp_path
     with Store.open(tmp_path / "ws", create=False) as store:
         (writing,) = Writings(store).of_study(None)
         assert (writing.state, writing.source) == (WritingState.VERIFIED, "person")
-        assert [call.outcome for call in Ledger(store).calls()] == ["budget_spent", "ok"]
+        outcomes = [call.outcome for call in Ledger(store).calls()]
+        assert outcomes == ["budget_spent"] * SAMPLES + ["ok"] * SAMPLES
 
 
 @pytest.mark.parametrize(

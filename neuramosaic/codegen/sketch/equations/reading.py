@@ -202,11 +202,12 @@ class _Reading(Sizes):
             raise NotReadError("an output that is no sequence")
         last = self._lines.pop() if self._lines and self._lines[-1].startswith(f"{name} = ") else None
         self._lines.append(f"return {last.split(' = ', 1)[1] if last else ast.unparse(term.node)}")
-        used = "\n".join(self._lines)
-        if self._lines[0] == "heads = 1" and not re.search(
-            r"scan|attention|scores|heads\(|per_head|head_dim|causal\(|causal_softmax|distance", used
-        ):
-            self._lines = self._lines[1:]
+        if self._lines[0] == "heads = 1":
+            # The d of a card without heads is that of the model.
+            self._lines = [re.sub(r"\bhead_dim\b", "d_model", line) for line in self._lines]
+            needed = r"scan|attention|scores|heads\(|per_head|causal\(|causal_softmax|distance"
+            if not re.search(needed, "\n".join(self._lines)):
+                self._lines = self._lines[1:]
         return self._lines
 
     def _output_function(self) -> str:
