@@ -11,8 +11,10 @@ from neuramosaic.space.architecture import Architecture, Block, Choice
 #: Sizes in pixels: of the drawing, of a box, and of the margin that the residual lines run in.
 WIDTH, MARGIN, RAIL = 340, 14, 26
 LINE, TITLE, GAP = 14, 18, 14
-#: Letters of a line of hyper-parameters.
-LETTERS = 38
+#: Letters of a line of hyper-parameters: in a whole box, and in one of two side by side.
+LETTERS, NARROW = 38, 17
+#: Width of a letter of a title, as a share of its size.
+BOLD = 0.64
 #: Fill of a box by what it holds; the text on it is always dark.
 FILLS = {
     "mixer": "#cfe6f5", "channel": "#fbdcc4", "norm": "#e6e6e6", "position": "#cdeee2", "embedding": "#f3dcea",
@@ -36,7 +38,8 @@ class _Canvas:
             f' fill="{FILLS[kind]}" stroke="{LINES}"/>'
         )
         middle = left + width / 2
-        self.text(middle, self.y + TITLE - 2, title, size=13, weight=600)
+        size = min(13.0, (width - 8) / (BOLD * max(1, len(title))))
+        self.text(middle, self.y + TITLE - 2, title, size=round(size, 1), weight=600)
         for index, line in enumerate(details):
             self.text(middle, self.y + TITLE + 2 + LINE * (index + 1) - 2, line, size=10.5, colour=SOFT)
         return height
@@ -127,7 +130,7 @@ def _draw_block(canvas: _Canvas, block: Block, residual: Choice, title: str) -> 
         canvas.arrow(middle)
         half = (width - 8) / 2
         heights = [
-            canvas.box(kind, choice.name, _details(choice, 20), left + at * (half + 8), half)
+            canvas.box(kind, choice.name, _details(choice, NARROW), left + at * (half + 8), half)
             for at, (kind, choice) in enumerate((("mixer", block.mixer), ("channel", block.channel)))
         ]
         canvas.y += max(heights)

@@ -12,6 +12,7 @@ from agents.conversation.situation import Situation
 from agents.llm.client import LanguageModel
 from agents.paper_reader.plain import quotable
 from neuramosaic.errors import UsageError
+from neuramosaic.steering.commands import Kind as SteeringKind
 from neuramosaic.tasks.registry import task_names
 
 #: The most commands of one message.
@@ -21,22 +22,8 @@ ATTEMPTS = 2
 _PURPOSE = "chat"
 
 Kind = Literal[
+    SteeringKind,
     "run",
-    "veto",
-    "allow",
-    "pin",
-    "unpin",
-    "favour",
-    "budget",
-    "more-on-best",
-    "pause",
-    "resume",
-    "stop",
-    "approval",
-    "approve",
-    "reject",
-    "idea",
-    "ingest",
     "undo",
     "status",
     "best",
@@ -49,6 +36,7 @@ Kind = Literal[
     "help",
     "unclear",
 ]
+"""What a message may ask for: everything that steers, and what only the chat has."""
 
 
 class _Strict(BaseModel):

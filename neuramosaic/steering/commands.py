@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
@@ -212,7 +212,7 @@ SteeringCommand = Annotated[
 COMMANDS: TypeAdapter[SteeringCommand] = TypeAdapter(SteeringCommand)
 """Validates a command of any kind; `COMMANDS.json_schema()` is what a language model's answer has to be."""
 
-KINDS = (
+Kind = Literal[
     "veto",
     "allow",
     "pin",
@@ -228,7 +228,9 @@ KINDS = (
     "reject",
     "idea",
     "ingest",
-)
+]
+"""The kinds of commands, as a language model may name them."""
+KINDS: tuple[str, ...] = get_args(Kind)
 #: Of the session alone: they mean nothing to a study that does not run, and are not repeated in a replay.
 SESSION_KINDS = frozenset({"pause", "resume", "stop"})
 

@@ -20,7 +20,7 @@ from neuramosaic.study import StudyConfig
 from ui.forecast import forecast
 from ui.ingest_runs import start_ingest
 from ui.reader import Reader
-from ui.views.starting import _usual_workers, begin
+from ui.views.starting import begin, usual_workers
 
 #: Passages of an answer.
 PASSAGES = 5
@@ -118,7 +118,7 @@ def _cost(reader: Reader, run: Run) -> list[str]:
         if study.config.get("task") == config.task
         for trial in reader.outlines(study.id)
     ]
-    first, *rest = forecast(config, earlier, config.workers or _usual_workers()).lines()
+    first, *rest = forecast(config, earlier, config.workers or usual_workers()).lines()
     return [f"Cost: {first}", *(f"Time: {line}" for line in rest)]
 
 

@@ -58,7 +58,7 @@ def _form(page: Page) -> None:
         if study.config.get("task") == config.task
         for trial in page.reader.outlines(study.id)
     ]
-    expected = forecast(config, earlier, config.workers or _usual_workers())
+    expected = forecast(config, earlier, config.workers or usual_workers())
     st.info("  \n".join(plain(line) for line in expected.lines()), icon=":material/timer:")
     if config.sandbox == "process":
         st.warning("The backend 'process' confines nothing: models run as you.", icon=":material/warning:")
@@ -120,7 +120,7 @@ def _start(page: Page, config: StudyConfig) -> None:
     st.rerun()
 
 
-def _usual_workers() -> int:
+def usual_workers() -> int:
     """Return how many trials are trained at once where nothing is said."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(processors, 2), processors // 2)
